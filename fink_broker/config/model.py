@@ -1,0 +1,225 @@
+"""What can be configured: one model a section, every key with its unit, default and reason.
+
+The models are frozen: a configuration is loaded once and passed down, never changed and never global.
+A value of ``""`` for servers means "the embedded Kafka of this machine".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Provider = Literal["service", "local", "none"]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class StorageConfig(Section):
+    """Where alerts rest."""
+
+    online: str = Field(
+        "${FINK_HOME}/online",
+        description="folder (or hdfs:// URI) of the raw, science and rejected Parquet tables, and checkpoints",
+    )
+    state: Path = Field(
+        Path("${FINK_HOME}/.fink"),
+        description="folder of running services: pid files, logs, data of embedded servers",
+    )
+    min_free_gib: float = Field(
+        1.0, ge=0, description="free disk space in GiB below which no service starts and streams pause"
+    )
+
+
+class KafkaConfig(Section):
+    """Where alerts come from."""
+
+    servers: str = Field("", description="host:port list of the input Kafka; empty: the embedded one")
+    topic: str = Field(
+        r"ztf_\d{8}_programid1", description="input topic, or a regular expression for several"
+    )
+    starting_offsets: Literal["earliest", "latest"] = Field(
+        "earliest", description="where a first run begins; later runs go on from their checkpoint"
+    )
+    security_protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"] = Field(
+        "PLAINTEXT", description="input security; user and password only from FINK_KAFKA_USERNAME, FINK_KAFKA_PASSWORD"
+    )
+    sasl_mechanism: str = Field("SCRAM-SHA-512", description="SASL mechanism where the protocol asks for one")
+    packet_format: Literal["container", "bare", "enveloped"] = Field(
+        "container",
+        description="container: an Avro file a message (ZTF); bare: one Avro datum; enveloped: 5 bytes of "
+        "schema registry envelope before the datum",
+    )
+    packet_schema: str = Field("", description="Avro schema file of bare or enveloped packets")
+    embedded_port: int = Field(9092, ge=1024, le=65535, description="loopback port of the embedded Kafka")
+    embedded_heap_mib: int = Field(400, ge=128, description="heap of the embedded Kafka in MiB")
+
+
+class SimulatorConfig(Section):
+    """What `fink start simulator` replays."""
+
+    servers: str = Field("", description="host:port list; empty: the embedded Kafka; also what --simulator reads")
+    topic: str = Field(
+        "",
+        description="topic to write; empty: ztf_YYYYMMDD_programid1 by the night of each alert; also read by --simulator",
+    )
+    source: str = Field(
+        "${FINK_HOME}/datasim",
+        description="folder, .tar.gz, .avro or .parquet of alerts, or 'synthetic'",
+    )
+    rate: float = Field(10.0, ge=0, description="alerts per second; 0: as fast as it goes")
+    pace: Literal["rate", "night"] = Field(
+        "rate", description="rate: a fixed rate; night: the alerts' own times, sped up by `speedup`"
+    )
+    speedup: float = Field(1.0, gt=0, description="how many times faster than the night its own pace is replayed")
+    repeat: int = Field(1, ge=1, description="times over, with fresh identifiers and shifted times")
+    limit: int = Field(0, ge=0, description="stop after so many alerts; 0: all (synthetic: 1000)")
+    seed: int = Field(0, ge=0, description="seed of the synthetic sky")
+    partitions: int = Field(4, ge=1, description="partitions of a topic the simulator creates")
+
+
+class SparkConfig(Section):
+    """How Spark runs each job."""
+
+    master: str = Field("local[2]", description="Spark master URL")
+    driver_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="heap of each job's driver")
+    executor_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of each executor on a cluster")
+    log_level: Literal["ERROR", "WARN", "INFO"] = Field("WARN", description="level of Spark's own log")
+    options: dict[str, str] = Field({}, description="further spark.* options, passed through")
+
+
+class StreamConfig(Section):
+    """How the streaming jobs take their steps."""
+
+    trigger_seconds: float = Field(1.0, ge=0, description="seconds between micro-batches; 0: as fast as it goes")
+    max_alerts_per_batch: int = Field(2000, ge=1, description="bound of a micro-batch, in alerts")
+    dedup_alerts: int = Field(
+        5_000_000, ge=1000, description="how many latest candids are remembered to drop repeats (8 bytes each)"
+    )
+    exit_after: int = Field(0, ge=0, description="stop after so many seconds; 0: run until stopped")
+    stop_grace_seconds: float = Field(
+        60.0, gt=0, description="seconds a service may take to finish its batch before it is killed"
+    )
+
+
+class QualityConfig(Section):
+    """Cuts before science; each dropped alert is counted by the cut that dropped it."""
+
+    rb_min: float = Field(0.55, ge=0, le=1, description="least real-bogus score `rb`")
+    nbad_max: int = Field(0, ge=0, description="most bad pixels `nbad`")
+    drop_fid: list[int] = Field([3], description="filter ids that are dropped (3: i band)")
+
+
+class ScienceConfig(Section):
+    """Which science modules run."""
+
+    modules: list[str] = Field(
+        ["crossmatch", "asteroids", "supernnova", "nalerthist"],
+        description="modules, in any order; the registry orders them by what they need",
+    )
+    batch_alerts: int = Field(512, ge=1, description="alerts per Arrow batch handed to Python")
+    tns_catalogue: str = Field(
+        "", description="Parquet with ra, declination, type (deg); empty: the sample that comes with fink-science"
+    )
+
+
+class CrossmatchConfig(Section):
+    """Who answers for the SIMBAD type of a position."""
+
+    simbad: list[Provider] = Field(
+        ["service", "local"],
+        description="providers asked in turn: service (CDS X-Match), local (catalogues on disk translated to "
+        "SIMBAD types), none",
+    )
+    service_url: str = Field(
+        "http://cdsxmatch.u-strasbg.fr/xmatch/api/v1/sync", description="CDS X-Match service"
+    )
+    connect_seconds: float = Field(5.0, gt=0, description="connection time-out in seconds")
+    read_seconds: float = Field(30.0, gt=0, description="read time-out in seconds")
+    retries: int = Field(2, ge=0, description="further tries, with back-off")
+    pause_seconds: float = Field(300.0, gt=0, description="seconds a failed service is left alone")
+    cache_positions: int = Field(200_000, ge=0, description="positions whose answer is kept, per worker")
+
+
+class DistributionConfig(Section):
+    """Where filtered alerts go."""
+
+    servers: str = Field("", description="host:port list of the output Kafka; empty: the embedded one")
+    prefix: str = Field("fink_", pattern=r"^[A-Za-z0-9._-]*$", description="prefix of every topic")
+    topics: list[str] = Field(
+        [
+            "sn_candidates",
+            "sso_ztf_candidates",
+            "sso_fink_candidates",
+            "yso_candidates",
+            "blazar",
+            "simbad_grav_candidates",
+            "unknowns",
+            "vra",
+        ],
+        description="filters whose topics are filled",
+    )
+    partitions: int = Field(10, ge=1, description="partitions of a topic the broker creates")
+    replication: int = Field(1, ge=1, description="copies of each partition")
+    retention_days: float = Field(7.0, gt=0, description="days a message is kept")
+    compression: Literal["none", "lz4", "zstd", "snappy", "gzip"] = Field("lz4", description="message compression")
+    security_protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"] = Field(
+        "PLAINTEXT",
+        description="output security; user and password only from FINK_DISTRIBUTION_USERNAME, "
+        "FINK_DISTRIBUTION_PASSWORD",
+    )
+    sasl_mechanism: str = Field("SCRAM-SHA-512", description="SASL mechanism where the protocol asks for one")
+
+
+class LogConfig(Section):
+    """What services write to their log."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level written")
+    format: Literal["text", "json"] = Field("text", description="text for people, json for machines")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    survey: Literal["ztf"] = Field("ztf", description="whose alerts")
+    storage: StorageConfig = StorageConfig()
+    kafka: KafkaConfig = KafkaConfig()
+    simulator: SimulatorConfig = SimulatorConfig()
+    spark: SparkConfig = SparkConfig()
+    stream: StreamConfig = StreamConfig()
+    quality: QualityConfig = QualityConfig()
+    science: ScienceConfig = ScienceConfig()
+    crossmatch: CrossmatchConfig = CrossmatchConfig()
+    distribution: DistributionConfig = DistributionConfig()
+    log: LogConfig = LogConfig()
+
+    @property
+    def embedded_servers(self) -> str:
+        """``host:port`` of the embedded Kafka."""
+        return f"localhost:{self.kafka.embedded_port}"
+
+    @property
+    def input_servers(self) -> str:
+        """Servers the stream is read from."""
+        return self.kafka.servers or self.embedded_servers
+
+    @property
+    def output_servers(self) -> str:
+        """Servers filtered topics are written to."""
+        return self.distribution.servers or self.embedded_servers
+
+    @property
+    def simulator_servers(self) -> str:
+        """Servers the simulator writes to."""
+        return self.simulator.servers or self.embedded_servers
+
+    def for_simulator(self) -> Config:
+        """Return the configuration that reads what the simulator writes (``--simulator``)."""
+        topic = self.simulator.topic or self.kafka.topic
+        kafka = self.kafka.model_copy(update={"servers": self.simulator.servers, "topic": topic})
+        return self.model_copy(update={"kafka": kafka})
