@@ -1,0 +1,43 @@
+"""Which folder holds what, below the online data prefix.
+
+::
+
+    <online>/
+      raw/       night=YYYYMMDD/<commit>-<k>.parquet   every decoded packet, whole
+                 _commits/<commit>.json                what each batch brought, and its counts
+      rejected/  date=YYYYMMDD/<commit>-<k>.parquet    packets that could not be used, whole, with the reason
+      science/   night=YYYYMMDD/…, _commits/…          packets that passed the cuts, with science columns
+      topics/    _commits/…                            what went out on which topic
+      checkpoints/<job>/                               where each streaming job stands
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Folders of one data prefix.
+
+    Parameters
+    ----------
+    online : str
+        Local folder or URI of a file system that Arrow and Spark both know.
+    """
+
+    online: str
+
+    def table(self, name: str) -> str:
+        """Return the folder of a table: ``raw``, ``rejected``, ``science`` or ``topics``."""
+        return f"{self.online.rstrip('/')}/{name}"
+
+    def checkpoint(self, job: str) -> str:
+        """Return the folder in which a streaming job keeps where it stands."""
+        return f"{self.online.rstrip('/')}/checkpoints/{job}"
+
+    def folders(self) -> list[str]:
+        """Return all folders that exist before the first alert."""
+        return [self.table(name) for name in ("raw", "rejected", "science", "topics")] + [
+            f"{self.online.rstrip('/')}/checkpoints"
+        ]

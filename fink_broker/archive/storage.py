@@ -1,0 +1,99 @@
+"""The few file operations a commit needs, on any file system Arrow knows (local, HDFS, S3)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from pyarrow import fs
+
+
+class Storage:
+    """A folder on some file system.
+
+    Parameters
+    ----------
+    location : str
+        A local folder or a URI such as ``hdfs://host:port/folder``.
+    """
+
+    def __init__(self, location: str) -> None:
+        if "://" in location:
+            self.files, self.root = fs.FileSystem.from_uri(location)
+        else:
+            self.files, self.root = fs.LocalFileSystem(), str(Path(location).absolute())
+        self.is_local = isinstance(self.files, fs.LocalFileSystem)
+        self.location = location.rstrip("/") if "://" in location else self.root
+
+    def uri(self, path: str) -> str:
+        """Return what Spark opens for a path relative to this folder."""
+        return f"{self.location}/{path}"
+
+    def _full(self, path: str) -> str:
+        return f"{self.root}/{path}" if path else self.root
+
+    def list(self, path: str, suffix: str = "", recursive: bool = False) -> list[fs.FileInfo]:
+        """Return files below ``path`` that end in ``suffix``, by name; none if the folder is absent."""
+        selector = fs.FileSelector(self._full(path), recursive=recursive, allow_not_found=True)
+        found = [
+            info
+            for info in self.files.get_file_info(selector)
+            if info.type == fs.FileType.File and info.path.endswith(suffix)
+        ]
+        return sorted(found, key=lambda info: info.path)
+
+    def folders(self, path: str) -> list[str]:
+        """Return names of the folders directly below ``path``."""
+        selector = fs.FileSelector(self._full(path), allow_not_found=True)
+        return sorted(
+            info.base_name
+            for info in self.files.get_file_info(selector)
+            if info.type == fs.FileType.Directory
+        )
+
+    def make_folder(self, path: str) -> None:
+        """Create a folder and those above it."""
+        self.files.create_dir(self._full(path), recursive=True)
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder with all it holds; absent is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            self.files.delete_dir(self._full(path))
+
+    def remove(self, path: str) -> None:
+        """Remove a file; absent is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            self.files.delete_file(self._full(path))
+
+    def exists(self, path: str) -> bool:
+        """Tell whether a file or folder is there."""
+        return self.files.get_file_info(self._full(path)).type != fs.FileType.NotFound
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file."""
+        with self.files.open_input_stream(self._full(path)) as stream:
+            return stream.read()
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file; on a local disk it has reached the disk before it gets its final name."""
+        if self.is_local:
+            _sync(self._full(source))
+        self.files.move(self._full(source), self._full(target))
+
+    def write_atomically(self, path: str, content: bytes) -> None:
+        """Write a file that is either absent or whole, whatever happens."""
+        folder, _, name = path.rpartition("/")
+        temporary = f"{folder}/.{name}.tmp"
+        with self.files.open_output_stream(self._full(temporary)) as stream:
+            stream.write(content)
+        self.move(temporary, path)
+
+
+def _sync(path: str) -> None:
+    """Wait until a local file is on the disk, so that a power cut cannot empty a committed file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,110 @@
+"""A table of alerts: plain Parquet by observing night, filled batch by batch, each batch all or nothing.
+
+How a batch comes in, and what a kill -9 at any instant leaves behind:
+
+1. Spark writes to ``_staging/<commit>/`` — a kill leaves rubbish there; the same batch overwrites it.
+2. Files move to ``night=…/<commit>-<k>.parquet`` — a kill leaves files without a commit; the staging folder
+   tells which batches were open, and :meth:`AlertTable.recover` removes what they left before the job goes on.
+3. ``_commits/<commit>.json`` is renamed into place — from here on the batch exists, once.
+4. The staging folder goes.
+
+The name of a batch depends on its streaming query and number only, so running it again replaces, never adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow.parquet as pq
+
+from fink_broker.archive.commits import Commit, CommitLog, DataFile
+from fink_broker.archive.storage import Storage
+
+STAGING = "_staging"
+
+
+class AlertTable:
+    """A Parquet table with a commit log.
+
+    Parameters
+    ----------
+    location : str
+        Its folder, local or a URI.
+    """
+
+    def __init__(self, location: str) -> None:
+        self.storage = Storage(location)
+        self.log = CommitLog(self.storage)
+
+    def create(self) -> None:
+        """Make the folders of the table."""
+        self.storage.make_folder("")
+        self.log.create()
+
+    def staging(self, commit_id: str) -> str:
+        """Return the folder into which a batch is written before it is committed, as Spark opens it."""
+        return self.storage.uri(f"{STAGING}/{commit_id}")
+
+    def staged(self, commit_id: str) -> list[str]:
+        """Return the staged Parquet files of a batch, relative to the table, in the order of their names."""
+        prefix = f"{self.storage.root}/"
+        found = self.storage.list(f"{STAGING}/{commit_id}", ".parquet", recursive=True)
+        return [
+            info.path.removeprefix(prefix) for info in found if "/_" not in info.path.rpartition(STAGING)[2]
+        ]
+
+    def publish(self, commit_id: str) -> list[DataFile]:
+        """Move the staged files of a batch to their final names and return them."""
+        files = []
+        staged = self.staged(commit_id)
+        for partition in sorted({path.split("/")[-2] for path in staged}):
+            self.storage.make_folder(partition)
+        for number, path in enumerate(staged):
+            with self.storage.files.open_input_file(f"{self.storage.root}/{path}") as stream:
+                rows = pq.read_metadata(stream).num_rows
+                size = stream.size()
+            if rows == 0:
+                continue
+            partition = path.split("/")[-2]
+            target = f"{partition}/{commit_id}-{number}.parquet"
+            self.storage.move(path, target)
+            files.append(DataFile(target, partition.partition("=")[2], rows, size))
+        return files
+
+    def commit(self, commit: Commit) -> None:
+        """Make the batch exist, and clear its staging folder."""
+        self.log.write(commit)
+        self.discard(commit.id)
+
+    def discard(self, commit_id: str) -> None:
+        """Remove what was staged for a batch."""
+        self.storage.remove_folder(f"{STAGING}/{commit_id}")
+
+    def recover(self, committed: CommitLog | None = None) -> list[str]:
+        """Clear what a killed process left half-done; return the ids of the unfinished batches.
+
+        Parameters
+        ----------
+        committed : CommitLog, optional
+            The log that tells which batches exist, where it is not the table's own.
+        """
+        log = committed or self.log
+        unfinished = []
+        for commit_id in self.storage.folders(STAGING):
+            if not log.has(commit_id):
+                self._remove_unfinished(commit_id)
+                unfinished.append(commit_id)
+            self.discard(commit_id)
+        return unfinished
+
+    def uris(self, files: Iterable[DataFile]) -> list[str]:
+        """Return what Spark opens for the files of commits."""
+        return [self.storage.uri(file.path) for file in files]
+
+    def _remove_unfinished(self, commit_id: str) -> None:
+        for partition in self.storage.folders(""):
+            if "=" not in partition:
+                continue
+            for info in self.storage.list(partition, ".parquet"):
+                if info.base_name.startswith(f"{commit_id}-"):
+                    self.storage.remove(f"{partition}/{info.base_name}")
