@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 #: Labels that allow an extragalactic object: galaxies, supernovae, and nothing known at the position.
-#: ``Fail`` and ``Fail 504`` (the service did not answer) are in it, other failures are not, as in fink-filters 7.45.
+#: ``Fail`` and ``Fail 504`` (the service did not answer) are in it, other failures are not.
+#: Source: fink-filters 7.45.
 EXTRAGALACTIC: tuple[str, ...] = (
     "Unknown",
     "Transient",
