@@ -81,9 +81,7 @@ class Commit:
             content["files"] = [DataFile(**entry) for entry in content["files"]]
             return cls(**content)
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"This is no commit of a table: {error}.", "Was the file edited by hand?"
-            ) from error
+            raise DataError(f"This is no commit of a table: {error}.", "Was the file edited by hand?") from error
 
 
 class CommitLog:

@@ -47,9 +47,7 @@ class Storage:
         """Return names of the folders directly below ``path``."""
         selector = fs.FileSelector(self._full(path), allow_not_found=True)
         return sorted(
-            info.base_name
-            for info in self.files.get_file_info(selector)
-            if info.type == fs.FileType.Directory
+            info.base_name for info in self.files.get_file_info(selector) if info.type == fs.FileType.Directory
         )
 
     def make_folder(self, path: str) -> None:

@@ -4,7 +4,7 @@ How a batch comes in, and what a kill -9 at any instant leaves behind:
 
 1. Spark writes to ``_staging/<commit>/`` — a kill leaves rubbish there; the same batch overwrites it.
 2. Files move to ``night=…/<commit>-<k>.parquet`` — a kill leaves files without a commit; the staging folder
-   tells which batches were open, and :meth:`AlertTable.recover` removes what they left before the job goes on.
+   tells which batches were open, and ``recover`` removes what they left before the job goes on.
 3. ``_commits/<commit>.json`` is renamed into place — from here on the batch exists, once.
 4. The staging folder goes.
 
@@ -13,6 +13,7 @@ The name of a batch depends on its streaming query and number only, so running i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from fink_broker.archive.commits import Commit, CommitLog, DataFile
 from fink_broker.archive.storage import Storage
 
 STAGING = "_staging"
+SCHEMAS = "_schemas"
 
 
 class AlertTable:
@@ -49,9 +51,7 @@ class AlertTable:
         """Return the staged Parquet files of a batch, relative to the table, in the order of their names."""
         prefix = f"{self.storage.root}/"
         found = self.storage.list(f"{STAGING}/{commit_id}", ".parquet", recursive=True)
-        return [
-            info.path.removeprefix(prefix) for info in found if "/_" not in info.path.rpartition(STAGING)[2]
-        ]
+        return [info.path.removeprefix(prefix) for info in found if "/_" not in info.path.rpartition(STAGING)[2]]
 
     def publish(self, commit_id: str) -> list[DataFile]:
         """Move the staged files of a batch to their final names and return them."""
@@ -96,6 +96,18 @@ class AlertTable:
                 unfinished.append(commit_id)
             self.discard(commit_id)
         return unfinished
+
+    def keep_schema(self, schema: str) -> str:
+        """Keep the JSON text of a schema of the table's files beside them, once; return its name."""
+        name = hashlib.sha256(schema.encode()).hexdigest()[:12]
+        self.storage.make_folder(SCHEMAS)
+        if not self.storage.exists(f"{SCHEMAS}/{name}.json"):
+            self.storage.write_atomically(f"{SCHEMAS}/{name}.json", schema.encode())
+        return name
+
+    def read_schema(self, name: str) -> str:
+        """Return the JSON text of a schema kept under this name."""
+        return self.storage.read(f"{SCHEMAS}/{name}.json").decode()
 
     def uris(self, files: Iterable[DataFile]) -> list[str]:
         """Return what Spark opens for the files of commits."""

@@ -1,0 +1,156 @@
+"""Avro schemas of packets: the one reading schema that all versions of a survey are read into.
+
+A packet is decoded with the schema it was written with; the reading schema says what comes out: every field any
+known version has, each nullable. A version that brings new fields widens it, so no field is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fink_broker.errors import DataError
+
+Schema = dict[str, Any]
+
+SCHEMAS = Path(__file__).resolve().parent.parent.parent / "schemas"
+
+#: An Avro container file with one block: its data are the records of that block, `count` of them.
+CONTAINER_SCHEMA: Schema = {
+    "type": "record",
+    "name": "Container",
+    "fields": [
+        {"name": "magic", "type": {"type": "fixed", "name": "Magic", "size": 4}},
+        {"name": "meta", "type": {"type": "map", "values": "bytes"}},
+        {"name": "sync", "type": {"type": "fixed", "name": "Sync", "size": 16}},
+        {"name": "count", "type": "long"},
+        {"name": "data", "type": "bytes"},
+        {"name": "end_sync", "type": "Sync"},
+    ],
+}
+
+#: Without these a record is no alert.
+ESSENTIAL = ("objectId", "candid", "candidate.jd")
+
+
+@lru_cache(maxsize=1)
+def ztf_reading_schema() -> str:
+    """Return the reading schema of ZTF packets as JSON text: schema 4.02, every field nullable."""
+    return json.dumps(nullable(parse((SCHEMAS / "ztf" / "alert_4.02.avsc").read_text())))
+
+
+def parse(text: str | bytes) -> Schema:
+    """Read the JSON text of a record schema.
+
+    Raises
+    ------
+    DataError
+        If it is no JSON or no record.
+    """
+    try:
+        schema = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"The writer's schema is no JSON: {error}.") from error
+    if not isinstance(schema, dict) or schema.get("type") != "record" or "fields" not in schema:
+        raise DataError("The writer's schema is no Avro record.")
+    return schema
+
+
+def nullable(schema: Schema) -> Schema:
+    """Return the schema with documentation dropped and every field ``["null", type]``, default null."""
+    return {
+        "type": "record",
+        "name": schema["name"],
+        **({"namespace": schema["namespace"]} if "namespace" in schema else {}),
+        "fields": [
+            {"name": field["name"], "type": ["null", *_branches(field["type"], nullable)], "default": None}
+            for field in schema["fields"]
+        ],
+    }
+
+
+def missing_fields(reading: Schema, writer: Schema) -> list[str]:
+    """Return dotted names of the writer's fields that the reading schema lacks."""
+    known = _record_fields(reading)
+    return [name for name in _record_fields(writer) if name not in known]
+
+
+def evolve(reading: Schema, writer: Schema) -> Schema:
+    """Return the reading schema widened by the fields only the writer has, at every level."""
+    theirs = {field["name"]: field for field in nullable(writer)["fields"]}
+    fields = []
+    for field in reading["fields"]:
+        other = theirs.pop(field["name"], None)
+        fields.append(field if other is None else {**field, "type": _merge(field["type"], other["type"])})
+    return {**reading, "fields": fields + list(theirs.values())}
+
+
+def refusal(writer: Schema) -> str | None:
+    """Return why records of this schema cannot be alerts, or None if they can."""
+    fields = _record_fields(writer)
+    lacking = [name for name in ESSENTIAL if name not in fields]
+    return f"another schema ({writer.get('name')}): no {', '.join(lacking)}" if lacking else None
+
+
+def _branches(of_type: Any, change: Callable[[Schema], Schema]) -> list[Any]:
+    """Return the non-null branches of a type, records below them changed."""
+    branches = of_type if isinstance(of_type, list) else [of_type]
+    return [_walk(branch, change) for branch in branches if branch != "null"]
+
+
+def _walk(of_type: Any, change: Callable[[Schema], Schema]) -> Any:
+    """Return a type with the records in it changed and documentation dropped."""
+    if isinstance(of_type, list):
+        return [_walk(branch, change) for branch in of_type]
+    if not isinstance(of_type, dict):
+        return of_type
+    if of_type["type"] == "record":
+        return change(of_type)
+    if isinstance(of_type["type"], dict | list):
+        return _walk(of_type["type"], change)
+    nested = {key: _walk(of_type[key], change) for key in ("items", "values") if key in of_type}
+    return {key: value for key, value in of_type.items() if key != "doc"} | nested
+
+
+def _merge(ours: Any, theirs: Any) -> Any:
+    """Widen our type by the records found in theirs; where kinds differ ours stays."""
+    if isinstance(ours, list) and isinstance(theirs, list):
+        others = {_kind(branch): branch for branch in theirs}
+        return [_merge(branch, others[_kind(branch)]) if _kind(branch) in others else branch for branch in ours]
+    if isinstance(ours, dict) and isinstance(theirs, dict) and ours["type"] == theirs["type"]:
+        if ours["type"] == "record":
+            return evolve(ours, theirs)
+        if ours["type"] == "array":
+            return {"type": "array", "items": _merge(ours["items"], theirs["items"])}
+    return ours
+
+
+def _kind(of_type: Any) -> str:
+    return str(of_type["type"]) if isinstance(of_type, dict) else str(of_type)
+
+
+def _record_fields(schema: Schema, prefix: str = "") -> dict[str, None]:
+    """Return dotted names of all fields, in order; elements of arrays count as their array."""
+    names: dict[str, None] = {}
+    for field in schema["fields"]:
+        name = f"{prefix}{field['name']}"
+        names[name] = None
+        branches = field["type"] if isinstance(field["type"], list) else [field["type"]]
+        for branch in branches:
+            names.update(_below(branch, f"{name}."))
+    return names
+
+
+def _below(of_type: Any, prefix: str) -> dict[str, None]:
+    if isinstance(of_type, list):
+        return {name: None for branch in of_type for name in _below(branch, prefix)}
+    if not isinstance(of_type, dict):
+        return {}
+    if of_type["type"] == "record":
+        return _record_fields(of_type, prefix)
+    if of_type["type"] == "array":
+        return _below(of_type["items"], prefix)
+    return _below(of_type["type"], prefix) if isinstance(of_type["type"], dict | list) else {}

@@ -1,0 +1,102 @@
+"""Kafka as the jobs use it: options for Spark, topics made in time, and patience when it is away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from fink_broker.config.secrets import Credentials
+from fink_broker.errors import ServiceError
+
+#: largest message in bytes (an alert is 70 kB; its key 15 kB)
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+
+Say = Callable[[str], None]
+
+
+def client_options(servers: str, protocol: str, mechanism: str, credentials: Credentials | None) -> dict[str, str]:
+    """Return options of a librdkafka client."""
+    options = {"bootstrap.servers": servers, "security.protocol": protocol}
+    if protocol.startswith("SASL"):
+        user, password = _required(credentials)
+        options |= {"sasl.mechanism": mechanism, "sasl.username": user, "sasl.password": password}
+    return options
+
+
+def spark_options(servers: str, protocol: str, mechanism: str, credentials: Credentials | None) -> dict[str, str]:
+    """Return the connection options of Spark's Kafka source and sink."""
+    options = {"kafka.bootstrap.servers": servers, "kafka.security.protocol": protocol}
+    if protocol.startswith("SASL"):
+        user, password = _required(credentials)
+        kind = "scram.ScramLoginModule" if mechanism.startswith("SCRAM") else "plain.PlainLoginModule"
+        quoted = [part.replace("\\", "\\\\").replace('"', '\\"') for part in (user, password)]
+        options |= {
+            "kafka.sasl.mechanism": mechanism,
+            "kafka.sasl.jaas.config": f"org.apache.kafka.common.security.{kind} required "
+            f'username="{quoted[0]}" password="{quoted[1]}";',
+        }
+    return options
+
+
+def _required(credentials: Credentials | None) -> tuple[str, str]:
+    if credentials is None:
+        raise ServiceError(
+            "Kafka asks for a user and a password, and none are set.",
+            "Set FINK_KAFKA_USERNAME and FINK_KAFKA_PASSWORD (output: FINK_DISTRIBUTION_…) in the environment.",
+        )
+    return credentials.username, credentials.password
+
+
+def wait_for_kafka(options: dict[str, str], stop: threading.Event, say: Say) -> bool:
+    """Wait until Kafka answers; return False if told to stop first."""
+    servers = options["bootstrap.servers"]
+    admin = AdminClient({**options, "log_level": 0, "socket.connection.setup.timeout.ms": 5000})
+    told = False
+    while not stop.is_set():
+        try:
+            admin.list_topics(timeout=3)
+            return True
+        except KafkaException as error:
+            if not told:
+                say(f"waiting for Kafka at {servers} ({error.args[0].str()})")
+                told = True
+            stop.wait(1.0)
+    return False
+
+
+def create_topics(
+    options: dict[str, str],
+    topics: Iterable[str],
+    partitions: int,
+    replication: int,
+    settings: dict[str, str],
+) -> list[str]:
+    """Create the topics that do not exist yet and return their names.
+
+    Raises
+    ------
+    ServiceError
+        If Kafka refuses to create one.
+    """
+    admin = AdminClient(options)
+    existing = set(admin.list_topics(timeout=10).topics)
+    wanted = [
+        NewTopic(name, num_partitions=partitions, replication_factor=replication, config=settings)
+        for name in topics
+        if name not in existing
+    ]
+    if not wanted:
+        return []
+    for name, answer in admin.create_topics(wanted, operation_timeout=15).items():
+        try:
+            answer.result(timeout=20)
+        except KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                raise ServiceError(
+                    f"Kafka refused to create the topic {name}: {error.args[0].str()}.",
+                    "Check distribution.replication against the number of brokers, and the user's rights.",
+                ) from error
+    return [topic.topic for topic in wanted]

@@ -1,0 +1,189 @@
+"""A streaming query under supervision.
+
+Batches are all or nothing, a request to stop drains, Kafka's troubles are waited out, and an error says what
+happened when the job cannot go on.
+
+Spark's checkpoint tells which input belongs to which batch before the batch runs; the table's commit log tells
+which batches exist. A batch found in the log is skipped when it comes again, so a kill between the two costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
+
+from fink_broker.archive.storage import Storage
+from fink_broker.config import Config
+from fink_broker.errors import FinkError, ServiceError
+
+log = logging.getLogger(__name__)
+
+#: what Spark's messages contain when the trouble is Kafka's and time may mend it
+_KAFKA_TROUBLE = (
+    "org.apache.kafka",
+    "TimeoutException",
+    "UnknownTopicOrPartition",
+    "DisconnectException",
+    "Failed to construct kafka",
+)
+
+
+class Drained(Exception):
+    """Raised inside a batch that came after the request to stop: it will run at the next start."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch: its lasting name, its rows, and where its query keeps its checkpoint."""
+
+    id: str
+    number: int
+    rows: DataFrame
+    checkpoint: Storage
+
+
+class Job(Protocol):
+    """What a streaming job provides."""
+
+    name: str
+
+    def source(self, spark: SparkSession) -> DataFrame:
+        """Return the stream of input rows."""
+
+    def recover(self, spark: SparkSession) -> None:
+        """Clear what an earlier process left half-done; called before every start of the query."""
+
+    def process(self, batch: Batch) -> None:
+        """Do the work of one batch and commit it."""
+
+    def wait_for_input(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
+        """Wait until the job's servers answer; return False if told to stop first."""
+
+
+class Supervisor:
+    """Runs a job's query until told to stop.
+
+    Parameters
+    ----------
+    job : Job
+        What to run.
+    config : Config
+        The configuration in force.
+    checkpoint : str
+        Folder of the query's checkpoint.
+    stop : threading.Event
+        Set from outside to ask for a drain.
+    say : callable
+        Takes one line on what the job is doing.
+    """
+
+    def __init__(
+        self, job: Job, config: Config, checkpoint: str, stop: threading.Event, say: Callable[[str], None]
+    ) -> None:
+        self._job, self._config, self._say, self._stop = job, config, say, stop
+        self._checkpoint = Storage(checkpoint)
+        self._failure: BaseException | None = None
+        self._in_batch = threading.Lock()
+
+    def run(self, spark: SparkSession) -> None:
+        """Run until stopped; Kafka's troubles are waited out, all others end the job.
+
+        Raises
+        ------
+        FinkError
+            What went wrong, in a sentence.
+        """
+        deadline = time.monotonic() + self._config.stream.exit_after if self._config.stream.exit_after else None
+        pause = 1.0
+        while not self._stop.is_set() and self._job.wait_for_input(self._stop, self._say):
+            self._job.recover(spark)
+            begun = time.monotonic()
+            query = self._start(spark)
+            self._say("running")
+            trouble = self._watch(query, deadline)
+            if trouble is None:
+                return
+            pause = 1.0 if time.monotonic() - begun > 60 else min(pause * 2, 30.0)
+            self._say(f"Kafka trouble, trying again in {pause:.0f} s: {trouble}")
+            self._stop.wait(pause)
+
+    def _start(self, spark: SparkSession) -> StreamingQuery:
+        self._failure = None
+        writer: DataStreamWriter = self._job.source(spark).writeStream
+        seconds = self._config.stream.trigger_seconds
+        return (
+            writer.queryName(self._job.name)
+            .option("checkpointLocation", self._checkpoint.location)
+            .trigger(processingTime=f"{int(seconds * 1000)} milliseconds")
+            .foreachBatch(self._process)
+            .start()
+        )
+
+    def _process(self, rows: DataFrame, number: int) -> None:
+        """Give one batch to the job; runs in a thread of Spark's."""
+        with self._in_batch:
+            if self._stop.is_set():
+                raise Drained
+            try:
+                self._job.process(Batch(f"{self._query_id()}-{number:09d}", number, rows, self._checkpoint))
+            except BaseException as error:
+                self._failure = error
+                raise
+
+    def _query_id(self) -> str:
+        """Return the first 8 characters of the id that Spark gave this checkpoint when it was made."""
+        return str(json.loads(self._checkpoint.read("metadata"))["id"])[:8]
+
+    def _watch(self, query: StreamingQuery, deadline: float | None) -> str | None:
+        """Wait for the query to end; return Kafka's trouble if that ended it, None if it was asked to."""
+        while query.isActive:
+            if deadline is not None and time.monotonic() >= deadline:
+                self._say("its time is up")
+                self._stop.set()
+            if self._stop.wait(0.2):
+                return self._drain(query)
+        return self._why(query)
+
+    def _drain(self, query: StreamingQuery) -> str | None:
+        """Let the running batch finish, with Spark's own commit of it, then end the query."""
+        self._say("finishing the running batch")
+        with self._in_batch:
+            pass
+        # A batch that has just been processed is committed to the checkpoint by Spark right after.
+        for _ in range(50):
+            if not query.isActive or not query.status["isTriggerActive"]:
+                break
+            time.sleep(0.1)
+        if query.isActive:
+            query.stop()
+        return None
+
+    def _why(self, query: StreamingQuery) -> str | None:
+        if self._stop.is_set() and self._failure is None:
+            return None
+        if isinstance(self._failure, FinkError):
+            raise self._failure
+        error: StreamingQueryException | None = query.exception()
+        text = str(self._failure or error or "")
+        if any(sign in text for sign in _KAFKA_TROUBLE):
+            return _first_line(text)
+        log.error("the query ended", exc_info=self._failure)
+        raise ServiceError(
+            f"The {self._job.name} stream ended: {_first_line(text) or 'for no reason Spark gives'}.",
+            "Nothing was lost: start it again and it goes on from its last committed batch.",
+        ) from self._failure
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    caused = [line for line in lines if line.startswith("Caused by:")]
+    return (caused[-1] if caused else lines[0] if lines else "")[:300]

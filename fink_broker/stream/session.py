@@ -1,0 +1,78 @@
+"""The Spark session of a job."""
+
+from __future__ import annotations
+
+import os
+
+from pyspark.sql import SparkSession
+
+from fink_broker.config import Config
+from fink_broker.config.paths import java_parts_folder
+from fink_broker.errors import ServiceError
+
+#: A corrupt length in a packet must fail that packet, not allocate gigabytes (bytes, characters, items).
+AVRO_LIMITS = {
+    "org.apache.avro.limits.bytes.maxLength": 64 * 1024 * 1024,
+    "org.apache.avro.limits.string.maxLength": 16 * 1024 * 1024,
+    "org.apache.avro.limits.collectionItems.maxLength": 1_000_000,
+}
+
+JAVA_OPTIONS = " ".join(
+    ["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=200", "-Dlog4j2.level=WARN", "-Duser.timezone=UTC"]
+    + [f"-D{name}={value}" for name, value in AVRO_LIMITS.items()]
+)
+
+
+def open_session(config: Config, name: str) -> SparkSession:
+    """Return the Spark session of a job.
+
+    Raises
+    ------
+    ServiceError
+        If the Java archives of the Kafka and Avro connectors are not there.
+    """
+    jars = sorted(str(path) for path in java_parts_folder("spark").glob("*.jar"))
+    if not jars:
+        raise ServiceError(
+            f"The Kafka and Avro connectors of Spark are not in {java_parts_folder('spark')}.",
+            "Run `fink init`, which fetches them.",
+        )
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    builder = SparkSession.builder.appName(f"fink {name}").master(config.spark.master)
+    for key, value in (_settings(config, jars) | config.spark.options).items():
+        builder = builder.config(key, value)
+    spark: SparkSession = builder.getOrCreate()
+    spark.sparkContext.setLogLevel(config.spark.log_level)
+    return spark
+
+
+def _settings(config: Config, jars: list[str]) -> dict[str, str]:
+    # On one machine jars go on the class path as they are; a cluster gets them shipped.
+    local = config.spark.master.startswith("local")
+    return {
+        "spark.driver.extraClassPath" if local else "spark.jars": (":" if local else ",").join(jars),
+        "spark.driver.memory": config.spark.driver_memory,
+        "spark.executor.memory": config.spark.executor_memory,
+        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+        "spark.executor.extraJavaOptions": JAVA_OPTIONS,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.parquet.compression.codec": "snappy",
+        # images do not repeat: looking for repeats in them only costs
+        "spark.hadoop.parquet.enable.dictionary": "false",
+        "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+        # several nights in one batch are written side by side rather than sorted first
+        "spark.sql.maxConcurrentOutputFileWriters": "32",
+        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
+        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(config.science.batch_alerts),
+        "spark.sql.streaming.minBatchesToRetain": "10",
+        "spark.sql.streaming.metricsEnabled": "false",
+        "spark.python.worker.reuse": "true",
+        "spark.task.maxFailures": "2",
+        "spark.cleaner.periodicGC.interval": "15min",
+    }

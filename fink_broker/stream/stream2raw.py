@@ -1,0 +1,282 @@
+"""stream2raw: from Kafka messages to the raw table, each alert once, whatever happens.
+
+in = out + rejected + duplicate, for every batch.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from fink_broker.alert.schema import ztf_reading_schema
+from fink_broker.alert.survey import SURVEYS, Survey
+from fink_broker.archive import AlertTable, Commit, DataFile, Layout
+from fink_broker.config import Config
+from fink_broker.config.secrets import kafka_credentials
+from fink_broker.stream import kafka_io
+from fink_broker.stream.decode import (
+    ALERT,
+    MOST_SCHEMAS,
+    ORIGIN,
+    REASON,
+    UNKNOWN_SCHEMA,
+    VALUE,
+    WriterSchemas,
+    decode,
+    discover,
+    night_column,
+    schema_of_bare_packets,
+    split,
+)
+from fink_broker.stream.dedup import SeenCandids, pack, remember
+from fink_broker.stream.query import Batch, Supervisor
+from fink_broker.stream.session import open_session
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Run the job until told to stop (a service entry point)."""
+    job = Stream2Raw(config)
+    say("starting Spark")
+    spark = open_session(config, job.name)
+    Supervisor(job, config, Layout(config.storage.online).checkpoint(job.name), stop, say).run(spark)
+    spark.stop()
+
+
+class Stream2Raw:
+    """The job: a Kafka source, the decoding, the raw and the rejected table."""
+
+    name = "stream2raw"
+
+    def __init__(self, config: Config) -> None:
+        layout = Layout(config.storage.online)
+        self.config = config
+        self.survey = SURVEYS[config.survey]
+        self.raw, self.rejected = AlertTable(layout.table("raw")), AlertTable(layout.table("rejected"))
+        self.writers = WriterSchemas(ztf_reading_schema())
+        self.seen = SeenCandids(config.stream.dedup_alerts)
+        self._schema_names: dict[str, str] = {}
+        if config.kafka.packet_format != "container":
+            self.writers.learn(0, schema_of_bare_packets(config))
+
+    def wait_for_input(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
+        """Wait until the input Kafka answers."""
+        return kafka_io.wait_for_kafka(
+            kafka_io.client_options(
+                self.config.input_servers,
+                self.config.kafka.security_protocol,
+                self.config.kafka.sasl_mechanism,
+                kafka_credentials(os.environ),
+            ),
+            stop,
+            say,
+        )
+
+    def recover(self, spark: SparkSession) -> None:
+        """Clear half-written batches and remember the candids of the committed ones."""
+        self.raw.create()
+        self.rejected.create()
+        unfinished = {*self.rejected.recover(committed=self.raw.log), *self.raw.recover()}
+        for commit_id in sorted(unfinished):
+            log.info("batch %s was cut short; it runs again", commit_id)
+        commits = reversed(self.raw.log.read_all())
+        self.seen = remember(self.config.stream.dedup_alerts, (commit.details["candids"] for commit in commits))
+
+    def source(self, spark: SparkSession) -> DataFrame:
+        """Return the stream of Kafka messages."""
+        kafka = self.config.kafka
+        connection = kafka_io.spark_options(
+            self.config.input_servers,
+            kafka.security_protocol,
+            kafka.sasl_mechanism,
+            kafka_credentials(os.environ),
+        )
+        return (
+            spark.readStream.format("kafka")
+            .options(**connection)
+            # a pattern also finds topics that do not exist yet, and survives one that is deleted
+            .option("subscribePattern", kafka.topic)
+            .option("startingOffsets", kafka.starting_offsets)
+            # messages that Kafka no longer has are counted and reported (`lost_offsets`), not waited for
+            .option("failOnDataLoss", "false")
+            .option("maxOffsetsPerTrigger", self.config.stream.max_alerts_per_batch)
+            .option("kafka.metadata.max.age.ms", 5000)
+            .option("kafka.max.partition.fetch.bytes", 16 * 1024 * 1024)
+            .load()
+        )
+
+    def process(self, batch: Batch) -> None:
+        """Decode, drop repeats, write, commit."""
+        if self.raw.log.has(batch.id):
+            return
+        started = time.time()
+        messages = split(batch.rows, self.config.kafka.packet_format)
+        counted, decoded = self._write_alerts(messages, batch.id)
+        if counted["in"] == 0:
+            self.raw.discard(batch.id)
+            return
+        reasons = self._write_rejected(decoded, batch.id) if counted["rejected"] else {}
+        candids, duplicates = self._drop_repeats(batch.id)
+        files, rejected_files = self.raw.publish(batch.id), self.rejected.publish(batch.id)
+        offsets = read_offsets(batch)
+        commit = Commit(
+            id=batch.id,
+            inputs=[],
+            files=files,
+            counts={
+                "in": counted["in"],
+                "out": sum(file.rows for file in files),
+                "rejected": sum(file.rows for file in rejected_files),
+                "duplicate": duplicates,
+            },
+            started=started,
+            committed=time.time(),
+            details={
+                "offsets": offsets,
+                "lost_offsets": max(0, expected(offsets) - counted["in"]),
+                "reasons": reasons,
+                "rejected_files": [_as_dict(file) for file in rejected_files],
+                "candids": pack(candids),
+                "schema": self._schema_name(decoded),
+            },
+        )
+        self.raw.commit(commit)
+        self.rejected.discard(batch.id)
+        self.seen.add(candids)
+        self._report(commit)
+
+    def _write_alerts(self, messages: DataFrame, commit_id: str) -> tuple[dict[str, int], DataFrame]:
+        """Write the readable alerts of a batch to staging; return counts and the decoded messages."""
+        if not self.writers.known:
+            discover(messages, self.writers)
+        while True:
+            decoded = decode(messages, self.writers, self.config, self.survey)
+            observed = Observation()
+            reason = F.col(REASON)
+            counting = decoded.observe(
+                observed,
+                F.count(F.lit(1)).alias("in"),
+                F.count(reason).alias("rejected"),
+                F.count(F.when(reason == UNKNOWN_SCHEMA, 1)).alias("unknown"),
+            )
+            alerts = _raw_columns(counting.where(reason.isNull()), self.survey)
+            files = alerts.sparkSession.sparkContext.defaultParallelism
+            alerts.coalesce(files).write.mode("overwrite").partitionBy("night").parquet(self.raw.staging(commit_id))
+            counted = observed.get
+            if not counted["unknown"] or not discover(messages, self.writers):
+                self.writers.forget_beyond(MOST_SCHEMAS)
+                return counted, decoded
+
+    def _write_rejected(self, decoded: DataFrame, commit_id: str) -> dict[str, int]:
+        """Write the messages that are no alerts, whole, to staging; return how many for each reason."""
+        rejected = decoded.where(F.col(REASON).isNotNull()).select(
+            f"{ORIGIN}.*", REASON, VALUE, F.date_format(f"{ORIGIN}.timestamp", "yyyyMMdd").alias("date")
+        )
+        rejected.coalesce(1).write.mode("overwrite").partitionBy("date").parquet(self.rejected.staging(commit_id))
+        reasons: dict[str, int] = {}
+        for path in self.rejected.staged(commit_id):
+            column = pq.read_table(f"{self.rejected.storage.root}/{path}", columns=[REASON], partitioning=None)[REASON]
+            for entry in pc.value_counts(column).to_pylist():
+                reasons[entry["values"]] = reasons.get(entry["values"], 0) + entry["counts"]
+        return reasons
+
+    def _drop_repeats(self, commit_id: str) -> tuple[np.ndarray, int]:
+        """Take repeated candids out of the staged files; return the candids that stay and how many went.
+
+        Repeats are rare, so the files are written first and only those that hold one are written again.
+        """
+        files = self.raw.storage.files
+        staged = [f"{self.raw.storage.root}/{path}" for path in self.raw.staged(commit_id)]
+        columns = [
+            pq.read_table(path, columns=["candid"], filesystem=files, partitioning=None)["candid"].to_numpy()
+            for path in staged
+        ]
+        candids = np.concatenate(columns) if columns else np.empty(0, dtype=np.int64)
+        repeats = self.seen.repeats(candids)
+        if repeats.any():
+            start = 0
+            for path, column in zip(staged, columns, strict=True):
+                here = repeats[start : start + len(column)]
+                start += len(column)
+                if here.any():
+                    table = pq.read_table(path, filesystem=files, partitioning=None).filter(~here)
+                    pq.write_table(table, path, filesystem=files, use_dictionary=False)
+        return candids[~repeats], int(repeats.sum())
+
+    def _schema_name(self, decoded: DataFrame) -> str:
+        """Keep the schema of the alerts of a batch beside the table and return its name."""
+        if self.writers.reading not in self._schema_names:
+            columns = _raw_columns(decoded, self.survey).drop("night")
+            self._schema_names[self.writers.reading] = self.raw.keep_schema(columns.schema.json())
+        return self._schema_names[self.writers.reading]
+
+    def _report(self, commit: Commit) -> None:
+        counts = commit.counts
+        log.info("%s alerts in, %s raw (%s)", counts["in"], counts["out"], commit.id)
+        for reason, number in commit.details["reasons"].items():
+            log.warning("%s rejected: %s", number, reason)
+        if commit.details["lost_offsets"]:
+            log.error(
+                "Kafka no longer had %s messages of this batch: they expired or their topic was deleted",
+                commit.details["lost_offsets"],
+            )
+
+
+def _raw_columns(decoded: DataFrame, survey: Survey) -> DataFrame:
+    """Return the columns of the raw table: the packet whole, where it came from, when, and its night."""
+    return decoded.select(
+        f"{ALERT}.*",
+        ORIGIN,
+        F.current_timestamp().alias("brokerIngestTimestamp"),
+        night_column(F.col(ALERT)["candidate"]["jd"], survey).alias("night"),
+    )
+
+
+def read_offsets(batch: Batch) -> dict[str, dict[str, list[int | None]]]:
+    """Return the offsets of a batch: topic → partition → [from, until), from Spark's checkpoint.
+
+    A partition that was not there in the batch before begins at an offset nobody wrote down: None.
+    """
+    until = _offsets_line(batch, batch.number)
+    before = _offsets_line(batch, batch.number - 1) if batch.number else {}
+    ranges: dict[str, dict[str, list[int | None]]] = {}
+    for topic, partitions in until.items():
+        for partition, end in partitions.items():
+            begin = before.get(topic, {}).get(partition)
+            if begin != end:
+                ranges.setdefault(topic, {})[partition] = [begin, end]
+    return ranges
+
+
+def _offsets_line(batch: Batch, number: int) -> dict[str, Any]:
+    text = batch.checkpoint.read(f"offsets/{number}").decode()
+    lines = [line for line in text.splitlines() if re.match(r"^\{", line)]
+    offsets: dict[str, Any] = json.loads(lines[-1])
+    return offsets
+
+
+def expected(offsets: dict[str, dict[str, list[int | None]]]) -> int:
+    """Return how many messages offsets promise, where their beginning is known."""
+    return sum(
+        end - begin
+        for partitions in offsets.values()
+        for begin, end in partitions.values()
+        if begin is not None and end is not None and end > begin
+    )
+
+
+def _as_dict(file: DataFile) -> dict[str, Any]:
+    return {"path": file.path, "rows": file.rows, "bytes": file.bytes}
