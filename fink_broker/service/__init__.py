@@ -1,1 +1,1 @@
-"""service."""
+"""Start, stop and show services: processes, logs, state, Java parts, the embedded Kafka."""
