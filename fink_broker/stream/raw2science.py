@@ -1,0 +1,129 @@
+"""raw2science: from the raw table to the science table.
+
+in = out + cut, for every batch; each raw batch is taken in once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from fink_broker.archive import AlertTable, Commit, Layout
+from fink_broker.config import Config
+from fink_broker.science.registry import build_pipeline
+from fink_broker.stream.enrich import CUT, FAILED, enrich, quality_cut
+from fink_broker.stream.handoff import follow, new_commits, read_alerts, taken_in
+from fink_broker.stream.query import Batch, Supervisor
+from fink_broker.stream.session import open_session
+
+log = logging.getLogger(__name__)
+
+CUTS = ("nbad", "rb", "fid")
+
+
+def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Run the job until told to stop (a service entry point)."""
+    job = Raw2Science(config)
+    say("starting Spark")
+    spark = open_session(config, job.name)
+    Supervisor(job, config, Layout(config.storage.online).checkpoint(job.name), stop, say).run(spark)
+    spark.stop()
+
+
+class Raw2Science:
+    """The job: the raw table's commits, cuts and science, the science table."""
+
+    name = "raw2science"
+
+    def __init__(self, config: Config) -> None:
+        layout = Layout(config.storage.online)
+        self.config = config
+        self.raw, self.science = AlertTable(layout.table("raw")), AlertTable(layout.table("science"))
+        self.modules = [module.name for module in build_pipeline(config).modules]
+        self._done: set[str] = set()
+        self._schema_names: dict[str, str] = {}
+
+    def wait_for_input(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
+        """Nothing to wait for: the raw table is a folder."""
+        self.raw.create()
+        return not stop.is_set()
+
+    def recover(self, spark: SparkSession) -> None:
+        """Clear half-written batches and see which raw batches are done."""
+        self.science.create()
+        for commit_id in self.science.recover():
+            log.info("batch %s was cut short; it runs again", commit_id)
+        self._done = taken_in(self.science)
+
+    def source(self, spark: SparkSession) -> DataFrame:
+        """Return the stream of commits to the raw table."""
+        return follow(spark, self.raw)
+
+    def process(self, batch: Batch) -> None:
+        """Cut, classify, write, commit."""
+        commits = new_commits(batch, self._done)
+        if not commits or self.science.log.has(batch.id):
+            return
+        started = time.time()
+        inputs = [commit.id for commit in commits]
+        observed: dict[str, int] = {}
+        schema = ""
+        if any(commit.files for commit in commits):
+            alerts = read_alerts(batch.rows.sparkSession, self.raw, commits)
+            observed, schema = self._write(alerts, batch.id)
+        files = self.science.publish(batch.id)
+        cuts = {name: observed[f"cut_{name}"] for name in CUTS if observed.get(f"cut_{name}")}
+        commit = Commit(
+            id=batch.id,
+            inputs=inputs,
+            files=files,
+            counts={
+                "in": sum(commit.counts["out"] for commit in commits),
+                "out": sum(file.rows for file in files),
+                "cut": sum(cuts.values()),
+            },
+            started=started,
+            committed=time.time(),
+            details={
+                "cuts": cuts,
+                "failed": {name: observed[name] for name in self.modules if observed.get(name)},
+                "schema": schema,
+            },
+        )
+        self.science.commit(commit)
+        self._done.update(inputs)
+        self._report(commit)
+
+    def _write(self, alerts: DataFrame, commit_id: str) -> tuple[dict[str, int], str]:
+        """Write the enriched alerts of a batch to staging; return what was counted and the schema's name."""
+        cuts, failures = Observation(), Observation()
+        cut = F.col(CUT)
+        kept = (
+            alerts.withColumn(CUT, quality_cut(self.config.quality))
+            .observe(cuts, *[F.count(F.when(cut == name, 1)).alias(f"cut_{name}") for name in CUTS])
+            .where(cut.isNull())
+            .drop(CUT)
+        )
+        failed = F.col(FAILED)
+        enriched = enrich(kept, self.config).observe(
+            failures, *[F.count(F.when(F.array_contains(failed, name), 1)).alias(name) for name in self.modules]
+        )
+        enriched.write.mode("overwrite").partitionBy("night").parquet(self.science.staging(commit_id))
+        return cuts.get | failures.get, self._schema_name(enriched)
+
+    def _schema_name(self, enriched: DataFrame) -> str:
+        text = enriched.drop("night").schema.json()
+        if text not in self._schema_names:
+            self._schema_names[text] = self.science.keep_schema(text)
+        return self._schema_names[text]
+
+    def _report(self, commit: Commit) -> None:
+        counts = commit.counts
+        log.info("%s alerts in, %s science, %s cut (%s)", counts["in"], counts["out"], counts["cut"], commit.id)
+        for module, number in commit.details["failed"].items():
+            log.warning("%s raised on %s alerts: their columns are null", module, number)
