@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,3 +18,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real alerts are not here: this test needs ../shared/data beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def unpacked(shared_data: Path) -> Callable[..., list[bytes]]:
+    """Return a function that gives the packets of some of the real sets, as bytes, in the order of their names."""
+
+    def read(*names: str) -> list[bytes]:
+        packets = []
+        for name in names:
+            with tarfile.open(shared_data / "ztf" / f"{name}.tar.gz") as archive:
+                members = sorted((m for m in archive.getmembers() if m.isfile()), key=lambda member: member.name)
+                packets += [archive.extractfile(member).read() for member in members]
+        return packets
+
+    return read
