@@ -164,8 +164,7 @@ def _download(set_name: str, missing: list[Part], folder: Path, console: Console
         title = f"Java parts of {set_name}"
         task = bar.add_task(title, total=None, files=0, total_files=len(missing))
         jobs = [
-            pool.submit(_fetch, session, repository, part, folder, lambda n: bar.advance(task, n))
-            for part in missing
+            pool.submit(_fetch, session, repository, part, folder, lambda n: bar.advance(task, n)) for part in missing
         ]
         try:
             for number, job in enumerate(jobs, start=1):
@@ -196,7 +195,9 @@ def _session() -> Iterator[requests.Session]:
         yield session
 
 
-def _fetch(session: requests.Session, repository: str, part: Part, folder: Path, advance: Callable[[int], None]) -> None:
+def _fetch(
+    session: requests.Session, repository: str, part: Part, folder: Path, advance: Callable[[int], None]
+) -> None:
     digest, temporary = hashlib.sha256(), folder / f".{part.file_name}.{os.getpid()}.part"
     try:
         url = f"{repository}/{part.path}"

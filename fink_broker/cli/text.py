@@ -1,0 +1,29 @@
+"""Texts of the command: what `fink` alone prints, and the lines users' scripts look for."""
+
+from __future__ import annotations
+
+from fink_broker.service.catalogue import SERVICES
+
+USAGE = f"""\
+Handle Kafka stream received by Apache Spark
+
+Usage:
+  fink init [-h] [-c CONF]                 create the data folders and fetch the Java parts
+  fink start <service> [-h] [-c CONF] [--simulator] [--detach] [--exit_after N] ...
+                                           run a service in the foreground, or (--detach) in the background
+  fink stop [<service> | all]              let a service, or all, finish what it has begun, and end it
+  fink show                                list the running services, and those that died
+  fink logs <service> [-f] [-n N]          print the log of a service
+  fink config show [-c CONF]               print the configuration in force and where each value comes from
+  fink demo [--source PATH | synthetic] [--limit N] [--rate R]
+                                           run a night from Kafka to Kafka on this machine
+  fink --version                           print the version
+
+To get the arguments of a service: fink start <service> -h
+To see what is running:            fink show
+
+Available services are: {", ".join(SERVICES)}
+Typical configuration would be ${{FINK_HOME}}/conf/fink.conf"""
+
+USE_STOP = "Use <fink stop service_name> to stop a service."
+USE_DASHBOARD = "Use <fink start dashboard> to start the dashboard or check its status."
