@@ -1,0 +1,81 @@
+# Sourced by bin/fink and bin/fink_test: on first use create <root>/.venv with everything in it.
+# shellcheck shell=bash
+
+FINK_PYTHON_LEAST="3.11"
+
+fink_say() { printf '%s\n' "$*" >&2; }
+
+fink_hash() {
+  if command -v sha256sum >/dev/null; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi
+}
+
+# The first python3 on the PATH that is new enough.
+fink_find_python() {
+  local name
+  for name in ${FINK_PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+    if "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      printf '%s\n' "$name"
+      return 0
+    fi
+  done
+  fink_say "Fink needs Python $FINK_PYTHON_LEAST or newer with its venv module, and found none." \
+    "Install it (Debian, Ubuntu: apt-get install python3 python3-venv), or set FINK_PYTHON to one."
+  return 3
+}
+
+# What one process does while it alone holds the lock: build .venv, stamp it when it is whole.
+fink_install() {
+  local root=$1 wanted=$2 python=$3 venv=$1/.venv log
+  # another process may just have done it
+  [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$wanted" ] && [ -x "$venv/bin/python" ] && return 0
+  log=$root/.fink/setup.log
+  rm -f "$venv/.stamp"
+  fink_say "First use, or changed requirements: installing into $venv (log: $log)"
+  fink_say "  1/3 creating the Python environment"
+  # --clear: whatever an interrupted installation left is not trusted
+  "$python" -m venv --clear "$venv" >"$log" 2>&1 || { fink_failed "$log"; return 3; }
+  fink_say "  2/3 installing $(grep -c '^[a-zA-Z]' "$root/requirements.txt") pinned packages and what they need (about a minute)"
+  fink_pip "$venv" "$log" install --requirement "$root/requirements.txt" || { fink_failed "$log"; return 3; }
+  fink_pip "$venv" "$log" install --no-deps --editable "$root" || { fink_failed "$log"; return 3; }
+  fink_say "  3/3 fetching the Java parts"
+  "$venv/bin/python" -m fink_broker.service.java_parts ||
+    fink_say "Going on without them: \`fink init\` and each start try again."
+  printf '%s' "$wanted" >"$venv/.stamp"
+  rm -f "$log"
+}
+
+fink_pip() {
+  local venv=$1 log=$2
+  shift 2
+  if [ -t 2 ]; then # one line that is overwritten says what pip is doing
+    "$venv/bin/python" -m pip "$@" 2>&1 | tee -a "$log" |
+      while IFS= read -r line; do printf '\r\033[K      %.70s' "$line" >&2; done
+    local code=${PIPESTATUS[0]}
+    printf '\r\033[K' >&2
+    return "$code"
+  fi
+  "$venv/bin/python" -m pip "$@" >>"$log" 2>&1
+}
+
+fink_failed() {
+  fink_say "The installation failed; it is done again at the next call. The last lines of $1:"
+  tail -n 5 "$1" >&2
+}
+
+# Make <root>/.venv ready; quick where it is.
+fink_setup() {
+  local root=$1 wanted python stamp=$1/.venv/.stamp
+  wanted=$(fink_hash "$root/requirements.txt")
+  [ -r "$stamp" ] && [ "$(<"$stamp")" = "$wanted" ] && [ -x "$root/.venv/bin/python" ] && return 0
+  python=$(fink_find_python) || return 3
+  mkdir -p "$root/.fink" || return 3
+  (
+    # The lock belongs to file descriptor 9, hence to this subshell, and goes with it however it ends.
+    exec 9>"$root/.fink/setup.lock"
+    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null || {
+      fink_say "Waiting for another fink that is installing ..."
+      "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    }
+    fink_install "$root" "$wanted" "$python"
+  )
+}
