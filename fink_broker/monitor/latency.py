@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf, isfinite
 from typing import Any
 
 
@@ -15,7 +14,7 @@ class Latency:
     Parameters
     ----------
     histogram : tuple of (float, int)
-        Upper edge in seconds and number of messages, by rising edge; a bin begins where the one before ends.
+        Upper edge in seconds and number of messages, by rising edge; the last also counts all beyond its edge.
     longest : float
         The longest latency in seconds.
     """
@@ -31,18 +30,15 @@ class Latency:
     def percentile(self, share: float) -> float | None:
         """Return the latency in seconds that this share (0 to 1) of messages did not exceed; None without any.
 
-        Messages are taken to lie evenly in their bin, and none beyond the longest latency.
+        It is the upper edge of the bin in which that message lies (for the last bin: the longest latency), so
+        the true value is never larger. Empty bins are not kept, hence no interpolation between edges.
         """
-        if not self.messages:
-            return None
-        wanted = share * self.messages
-        below, lower = 0, 0.0
-        for edge, number in self.histogram:
-            if number and below + number >= wanted:
-                upper = min(edge, max(self.longest, lower)) if self.longest or not isfinite(edge) else edge
-                return lower + (upper - lower) * (wanted - below) / number
-            below, lower = below + number, edge
-        return self.longest
+        below = 0
+        for edge, number in self.histogram[:-1]:
+            below += number
+            if below >= share * self.messages:
+                return edge
+        return self.longest if self.messages else None
 
     @classmethod
     def merge(cls, details: Iterable[dict[str, Any]]) -> Latency:
@@ -51,7 +47,6 @@ class Latency:
         longest = 0.0
         for batch in details:
             for edge, number in batch.get("latency_histogram", []):
-                upper = inf if edge is None else float(edge)
-                bins[upper] = bins.get(upper, 0) + int(number)
+                bins[float(edge)] = bins.get(float(edge), 0) + int(number)
             longest = max(longest, float(batch.get("latency_seconds", {}).get("max") or 0.0))
-        return cls(tuple(sorted(bins.items())), longest)
+        return cls(tuple(entry for entry in sorted(bins.items()) if entry[1]), longest)

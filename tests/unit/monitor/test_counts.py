@@ -125,20 +125,20 @@ def test_the_table_shows_every_number(tmp_path: Path) -> None:
     assert shown["cut"] == "4"
     assert shown["science"] == "9"
     assert shown["on fink_unknowns_ztf"] == "7"
-    assert shown["latency p50"] == "0.90 s"
+    assert shown["latency p50"] == "1.00 s"
     assert shown["latency max"] == "3.50 s"
     assert "rb 3, nbad 1" in screen.getvalue()
     assert "1 alert in 1 batch of raw is not yet in science." in screen.getvalue()
 
 
 def test_percentiles_of_merged_histograms() -> None:
-    one = {"latency_histogram": [[1.0, 50], [2.0, 40]], "latency_seconds": {"max": 1.9}}
-    other = {"latency_histogram": [[1.0, 0], [None, 10]], "latency_seconds": {"max": 6.0}}
+    one = {"latency_histogram": [[0.25, 50], [2.0, 40]], "latency_seconds": {"max": 1.9}}
+    other = {"latency_histogram": [[0.25, 0], [0.5, 5], [86400.0, 5]], "latency_seconds": {"max": 90000.0}}
     merged = Latency.merge([one, other, {}])
     assert merged.messages == 100
-    assert merged.percentile(0.5) == pytest.approx(1.0)
-    assert merged.percentile(0.25) == pytest.approx(0.5)
-    assert merged.percentile(0.7) == pytest.approx(1.5)
-    assert merged.percentile(0.95) == pytest.approx(4.0)  # half-way through the last bin, which ends at 6
-    assert merged.percentile(1.0) == pytest.approx(6.0)
+    assert merged.percentile(0.5) == 0.25
+    assert merged.percentile(0.51) == 0.5
+    assert merged.percentile(0.95) == 2.0
+    assert merged.percentile(0.99) == 90000.0
+    assert Latency.merge([one]).percentile(0.99) == 1.9
     assert Latency().percentile(0.5) is None
