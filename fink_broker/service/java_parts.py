@@ -65,7 +65,8 @@ def parts(set_name: str) -> list[Part]:
     for line in _lock_lines():
         name, coordinates, sha256 = line.split()
         if name == set_name:
-            found.append(Part(*coordinates.split(":"), sha256))
+            group, artifact, version = coordinates.split(":")
+            found.append(Part(group, artifact, version, sha256))
     if not found:
         raise ServiceError(f"There is no set of Java parts named {set_name}.", f"Known: {', '.join(sets())}.")
     return found

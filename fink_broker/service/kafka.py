@@ -107,7 +107,7 @@ class KafkaServer:
             if not (self._data / "meta.properties").is_file():
                 self._format(java, settings, log)
             self._process = subprocess.Popen(
-                self._java(java, self._heap_mib) + ["kafka.Kafka", str(settings)],
+                [*self._java(java, self._heap_mib), "kafka.Kafka", str(settings)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
