@@ -72,18 +72,16 @@ class Scene:
 def draw_stamps(rng: np.random.Generator, scene: Scene) -> tuple[Stamp, Stamp, Stamp]:
     """Return science, template and difference stamps (DN).
 
-    The noise of a pixel follows from that of a point source: σ_pixel = σ_source / (√(4π) σ_PSF). The template, a mean of
-    many exposures, is three times less noisy; the difference has the noise of both.
+    The noise of a pixel follows from that of a point source: σ_pixel = σ_source / (√(4π) σ_PSF). The template, a mean
+    of many exposures, is three times less noisy; the difference has the noise of both.
     """
     width = scene.seeing / 2.3548
     noise = scene.limit_counts / 5.0 / (math.sqrt(4.0 * math.pi) * width)
     grain = rng.standard_normal((2, SIDE, SIDE), dtype=np.float32)
     own = grain[0] * np.float32(0.95 * noise)
     old = grain[1] * np.float32(0.31 * noise)
-    if scene.defect:
-        source = _defect(rng, scene, width)
-    else:
-        source = _star(scene.counts, scene.dx, scene.dy, width)
+    star = _star(scene.counts, scene.dx, scene.dy, width)
+    source = _defect(rng, scene, width) if scene.defect else star
     still = _still_light(scene, width)
     level = np.float32(scene.background)
     return still + source + own + level, still + old + level, source + own - old

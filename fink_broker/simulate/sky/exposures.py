@@ -13,7 +13,7 @@ import numpy as np
 from fink_broker.alert.survey import JD_UNIX_EPOCH
 from fink_broker.errors import UsageError
 from fink_broker.simulate.sky.fields import Field, all_fields, hour_angle, moon_illumination
-from fink_broker.simulate.sky.units import DAY, G, I, R
+from fink_broker.simulate.sky.units import BAND_G, BAND_I, BAND_R, DAY
 
 #: First night of the survey's night count: pid and nid count days from here (jd, days)
 FIRST_NIGHT = 2457754.5
@@ -23,9 +23,9 @@ HISTORY_DAYS = 120
 _I_BAND_SHARE = 0.03
 #: A field is visited again after so many exposures: short blocks in twilight, then half-hour ones
 _BLOCKS = (6, 12, 24, 48)
-_LIMITS = {G: 20.75, R: 20.6, I: 20.0}
-_COLOUR_TERMS = {G: -0.055, R: 0.1, I: 0.02}
-_ZERO_POINTS = {G: 26.28, R: 26.22, I: 25.7}
+_LIMITS = {BAND_G: 20.75, BAND_R: 20.6, BAND_I: 20.0}
+_COLOUR_TERMS = {BAND_G: -0.055, BAND_R: 0.1, BAND_I: 0.02}
+_ZERO_POINTS = {BAND_G: 26.28, BAND_R: 26.22, BAND_I: 25.7}
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,10 @@ def tonight(seed: int, night: str) -> Iterator[Exposure]:
     while jd < start + _DAWN:
         fields = _next_block(rng, jd, _BLOCKS[min(block, len(_BLOCKS) - 1)], seen)
         block += 1
-        filters = (G, R) if rng.random() < 0.6 else (R, G)
+        filters = (BAND_G, BAND_R) if rng.random() < 0.6 else (BAND_R, BAND_G)
         for fid in filters:
             for field in fields:
-                used = I if rng.random() < _I_BAND_SHARE else fid
+                used = BAND_I if rng.random() < _I_BAND_SHARE else fid
                 yield expose(rng, jd, used, field)
                 jd += rng.uniform(31.0, 40.0) / DAY
 
@@ -186,7 +186,8 @@ def clear_nights(seed: int, start: float) -> list[bool]:
 def past_exposures(seed: int, start: float, tonight_jd: float, field: Field, clear: list[bool]) -> list[Exposure]:
     """Return the field's exposures of the HISTORY_DAYS before tonight, oldest first.
 
-    Every second clear night (a few fields: every third or twelfth) in g and r, 20 to 60 minutes apart, at about the same sidereal time.
+    Every second clear night (a few fields: every third or twelfth) in g and r, 20 to 60 minutes apart, at about the
+    same sidereal time.
 
     Parameters
     ----------
@@ -211,10 +212,10 @@ def past_exposures(seed: int, start: float, tonight_jd: float, field: Field, cle
         dusk = start - back + _DUSK
         jd = tonight_jd - back + back * 0.0027 + rng.normal(0.0, 0.02)
         jd = min(max(jd, dusk + 0.02 * rng.random()), start - back + _DAWN - 0.05)
-        filters = (G, R) if rng.random() < 0.5 else (R, G)
+        filters = (BAND_G, BAND_R) if rng.random() < 0.5 else (BAND_R, BAND_G)
         later = rng.uniform(20.0, 60.0) / 1440.0
         for fid, at in zip(filters, (jd, jd + later), strict=True):
             if rng.random() < 0.06:
                 continue
-            exposures.append(expose(rng, at, I if rng.random() < _I_BAND_SHARE else fid, field))
+            exposures.append(expose(rng, at, BAND_I if rng.random() < _I_BAND_SHARE else fid, field))
     return exposures

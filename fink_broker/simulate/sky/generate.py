@@ -19,6 +19,8 @@ from fink_broker.simulate.sky.truth import Truth
 DEFAULT_NIGHT = "20240901"
 #: Alerts per exposure of a small night; a larger one has as many as it takes
 _FEWEST_PER_EXPOSURE = 8
+#: Classes tried for one alert before an exposure is left
+_CLASS_ATTEMPTS = 5
 _LETTERS = string.ascii_lowercase
 
 
@@ -61,10 +63,8 @@ def synthetic_alerts(
     """
     if n < 0 or seed < 0:
         raise UsageError("The number of synthetic alerts and their seed cannot be negative.")
-    night = night or DEFAULT_NIGHT
-    start = night_start(night)
     kinds, shares = _checked(DEFAULT_WEIGHTS if weights is None else weights)
-    return _alerts(n, seed, night, start, kinds, shares)
+    return _Night(n, seed, night or DEFAULT_NIGHT, kinds, shares).alerts()
 
 
 def _checked(weights: Mapping[str, float]) -> tuple[list[str], list[float]]:
@@ -77,67 +77,70 @@ def _checked(weights: Mapping[str, float]) -> tuple[list[str], list[float]]:
     total = sum(weights.values())
     if total <= 0 or not math.isfinite(total) or min(weights.values()) < 0:
         raise UsageError("The weights of the synthetic sky must be numbers from 0, at least one above it.")
-    return list(weights), list(itertools.accumulate(w / total for w in weights.values()))
+    kinds = [kind for kind in DEFAULT_WEIGHTS if weights.get(kind, 0.0) > 0]
+    return kinds, list(itertools.accumulate(weights[kind] / total for kind in kinds))
 
 
-def _alerts(
-    n: int, seed: int, night: str, start: float, kinds: list[str], shares: list[float]
-) -> Iterator[tuple[Packet, Truth]]:
-    """Yield the alerts, exposure by exposure."""
-    exposures = list(tonight(seed, night))
-    per_exposure = max(_FEWEST_PER_EXPOSURE, math.ceil(n / (len(exposures) - 1)))
-    last_visit = {exposure.field.number: index for index, exposure in enumerate(exposures)}
-    clear = clear_nights(seed, start)
-    new_name = _namer(seed, night)
-    fields: dict[int, FieldSky] = {}
-    sent = 0
-    for index, exposure in enumerate(exposures):
-        if sent >= n:
-            return
-        rng = np.random.default_rng([seed, 14, int(start), index])
-        number = exposure.field.number
-        if number not in fields:
-            fields[number] = _open_field(rng, seed, start, exposure, clear, per_exposure, new_name)
-        sky = fields[number]
-        sky.expose(exposure)
-        goal = round((index + 1 + 0.3 * (rng.random() - 0.5)) * per_exposure)
-        if index == len(exposures) - 1:
-            goal = n
-        for alert in itertools.islice(_exposure_alerts(rng, sky, kinds, shares, goal - sent), n - sent):
-            yield alert
-            sent += 1
-        if last_visit[number] == index:
-            del fields[number]
+class _Night:
+    """One night of `n` alerts: its exposures, the fields open at a time, and the mixture of classes."""
 
+    def __init__(self, n: int, seed: int, night: str, kinds: list[str], shares: list[float]) -> None:
+        self._n = n
+        self._seed = seed
+        self._start = night_start(night)
+        self._exposures = list(tonight(seed, night))
+        self._per_exposure = max(_FEWEST_PER_EXPOSURE, math.ceil(n / (len(self._exposures) - 1)))
+        self._clear = clear_nights(seed, self._start)
+        self._new_name = _namer(seed, night)
+        self._kinds, self._shares = kinds, shares
 
-def _open_field(
-    rng: np.random.Generator,
-    seed: int,
-    start: float,
-    exposure: Exposure,
-    clear: list[bool],
-    per_exposure: int,
-    new_name: Callable[[], str],
-) -> FieldSky:
-    """Return a field at its first visit of the night; few alerts fall into few readout channels."""
-    size = min(64, max(6, per_exposure // 2))
-    channels = sorted(rng.permutation(64)[:size].tolist())
-    return FieldSky(past_exposures(seed, start, exposure.jd, exposure.field, clear), channels, new_name)
+    def alerts(self) -> Iterator[tuple[Packet, Truth]]:
+        """Yield the alerts, exposure by exposure; a field is forgotten after its last visit."""
+        last_visit = {exposure.field.number: index for index, exposure in enumerate(self._exposures)}
+        fields: dict[int, FieldSky] = {}
+        sent = 0
+        for index, exposure in enumerate(self._exposures):
+            if sent >= self._n:
+                return
+            rng = np.random.default_rng([self._seed, 14, int(self._start), index])
+            number = exposure.field.number
+            if number not in fields:
+                fields[number] = self._open_field(rng, exposure)
+            fields[number].expose(exposure)
+            goal = round((index + 1 + 0.3 * (rng.random() - 0.5)) * self._per_exposure)
+            if index == len(self._exposures) - 1:
+                goal = self._n
+            for _ in range(goal - sent):
+                alert = self._alert(rng, fields[number])
+                if alert is None or sent >= self._n:
+                    break
+                yield alert
+                sent += 1
+            if last_visit[number] == index:
+                del fields[number]
+        if sent < self._n:
+            raise UsageError(
+                f"The synthetic night shows {sent} alerts of these classes, not {self._n}.",
+                "Give more weight to classes that are bright in every filter.",
+            )
 
+    def _open_field(self, rng: np.random.Generator, exposure: Exposure) -> FieldSky:
+        """Return a field at its first visit of the night; few alerts fall into few readout channels."""
+        size = min(64, max(6, self._per_exposure // 2))
+        channels = sorted(rng.permutation(64)[:size].tolist())
+        past = past_exposures(self._seed, self._start, exposure.jd, exposure.field, self._clear)
+        return FieldSky(past, channels, self._new_name)
 
-def _exposure_alerts(
-    rng: np.random.Generator, sky: FieldSky, kinds: list[str], shares: list[float], count: int
-) -> Iterator[tuple[Packet, Truth]]:
-    """Yield alerts of the latest exposure of a field; a class that cannot be seen in it gives way to another."""
-    made = 0
-    while made < count:
-        kind = kinds[min(int(np.searchsorted(shares, rng.random(), side="right")), len(kinds) - 1)]
-        found = sky.detect(rng, kind)
-        if found is None:
-            continue
-        made += 1
-        packet = build_packet(rng, found, sky.epochs)
-        yield packet, Truth(packet["candid"], found.name, found.source.kind, dict(found.source.parameters))
+    def _alert(self, rng: np.random.Generator, sky: FieldSky) -> tuple[Packet, Truth] | None:
+        """Return an alert of the latest exposure of a field; a class that cannot be seen gives way to another."""
+        for _ in range(_CLASS_ATTEMPTS):
+            cell = int(np.searchsorted(self._shares, rng.random(), side="right"))
+            kind = self._kinds[min(cell, len(self._kinds) - 1)]
+            found = sky.detect(rng, kind)
+            if found is not None:
+                packet = build_packet(rng, found, sky.epochs)
+                return packet, Truth(packet["candid"], found.name, kind, dict(found.source.parameters))
+        return None
 
 
 def _namer(seed: int, night: str) -> Callable[[], str]:
@@ -147,7 +150,8 @@ def _namer(seed: int, night: str) -> Callable[[], str]:
     """
     first = _LETTERS[seed // 26 % 26] + _LETTERS[seed % 26]
     room = 26**5
-    serials = itertools.count(night_start_number(night))
+    # a night's objects count from their own number: nights share no names until 30,000 objects
+    serials = itertools.count(int(night_start(night)) % 365 * 30_000)
 
     def name() -> str:
         left = next(serials) * 7_654_321 % room
@@ -158,8 +162,3 @@ def _namer(seed: int, night: str) -> Callable[[], str]:
         return f"ZTF{night[2:4]}{first}{letters}"
 
     return name
-
-
-def night_start_number(night: str) -> int:
-    """Return a serial number from which a night's objects count: nights do not share names until 30,000 objects."""
-    return int(night_start(night)) % 365 * 30_000

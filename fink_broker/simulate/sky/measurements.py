@@ -1,8 +1,8 @@
 """How image measurements of alerts are distributed, by kind of source, and draws from these distributions.
 
 Learned from 376 public ZTF packets of 2019 to 2025: stars (distnr < 1 px, sgscore1 > 0.7), galaxies and hosts,
-minor planets, and detections with drb < 0.5. Each row gives the quantiles of `LEVELS`; a draw interpolates between them.
-Values of `nbad`, not in the sample, are set so that 2 % of alerts fail a cut on it.
+minor planets, and detections with drb < 0.5. Each row gives the quantiles of `LEVELS`; a draw interpolates between
+them. Values of `nbad`, not in the sample, are set so that 2 % of alerts fail a cut on it.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def find_neighbours(rng: np.random.Generator, reference: Reference, ra: float, d
     """
     angle = 2 * math.pi * float(rng.random())
     ra_near, dec_near = moved(ra, dec, reference.offset * math.sin(angle), reference.offset * math.cos(angle))
-    fields = _pan_starrs(rng, reference, ra, dec, (ra_near, dec_near), crowd)
+    fields = _pan_starrs(rng, reference, (ra, dec), (ra_near, dec_near), crowd)
     fields.update(_gaia(rng, reference))
     galaxy = reference.kind == "galaxy"
     chi, sharp = rng.random(2).tolist()
@@ -92,8 +92,7 @@ def _errors(mags: tuple[float, float, float], floor: float) -> tuple[float, floa
 def _pan_starrs(
     rng: np.random.Generator,
     reference: Reference,
-    ra: float,
-    dec: float,
+    here: tuple[float, float],
     near: tuple[float, float],
     crowd: int,
 ) -> dict[str, Any]:
@@ -115,11 +114,8 @@ def _pan_starrs(
                 ABSENT if c < m or v > _PS1_DEPTH else v for v, c, m in zip(values, draw[5:], missing, strict=True)
             ]
             score = _star_score(reference.kind if k == 1 else "field", draw[1])
-            place = (
-                near
-                if k == 1
-                else moved(ra, dec, distance * math.sin(6.28 * draw[2]), distance * math.cos(6.28 * draw[2]))
-            )
+            angle = 2 * math.pi * draw[2]
+            place = near if k == 1 else moved(*here, distance * math.sin(angle), distance * math.cos(angle))
             identifier = ps1_identifier(*place, int(1e4 * draw[3]))
         fields.update(zip((f"sgmag{k}", f"srmag{k}", f"simag{k}", f"szmag{k}"), values, strict=True))
         fields[f"sgscore{k}"], fields[f"distpsnr{k}"], fields[f"objectidps{k}"] = score, distance, identifier

@@ -16,7 +16,7 @@ ZERO_POINT = 23.9
 #: magnitudes of a relative error of one: 2.5 / ln 10
 POGSON = 2.5 / math.log(10.0)
 #: filter numbers of ZTF
-G, R, I = 1, 2, 3
+BAND_G, BAND_R, BAND_I = 1, 2, 3
 #: effective wavelengths (Å) of g, r, i of the ZTF filters (SVO Filter Profile Service, rounded), index fid - 1
 WAVELENGTHS = np.array([4723.0, 6340.0, 7886.0])
 #: jd of the epoch J2000.0 (days)
