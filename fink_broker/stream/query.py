@@ -102,14 +102,13 @@ class Supervisor:
         FinkError
             What went wrong, in a sentence.
         """
-        deadline = time.monotonic() + self._config.stream.exit_after if self._config.stream.exit_after else None
         pause = 1.0
         while not self._stop.is_set() and self._job.wait_for_input(self._stop, self._say):
             self._job.recover(spark)
             begun = time.monotonic()
             query = self._start(spark)
             self._say("running")
-            trouble = self._watch(query, deadline)
+            trouble = self._watch(query)
             if trouble is None:
                 return
             pause = 1.0 if time.monotonic() - begun > 60 else min(pause * 2, 30.0)
@@ -143,12 +142,9 @@ class Supervisor:
         """Return the first 8 characters of the id that Spark gave this checkpoint when it was made."""
         return str(json.loads(self._checkpoint.read("metadata"))["id"])[:8]
 
-    def _watch(self, query: StreamingQuery, deadline: float | None) -> str | None:
+    def _watch(self, query: StreamingQuery) -> str | None:
         """Wait for the query to end; return Kafka's trouble if that ended it, None if it was asked to."""
         while query.isActive:
-            if deadline is not None and time.monotonic() >= deadline:
-                self._say("its time is up")
-                self._stop.set()
             if self._stop.wait(0.2):
                 return self._drain(query)
         return self._why(query)

@@ -1,0 +1,69 @@
+"""Real Kafka and real Spark on the loopback, started once by the project's own code."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pipeline import create_topic
+from rich.console import Console
+
+from fink_broker.config.model import (
+    Config,
+    CrossmatchConfig,
+    DistributionConfig,
+    KafkaConfig,
+    StorageConfig,
+    StreamConfig,
+)
+from fink_broker.service import java_parts
+from fink_broker.service.kafka import KafkaServer, free_port
+from fink_broker.stream.session import open_session
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return host:port of a Kafka of our own."""
+    java_parts.ensure("kafka", Console(stderr=True))
+    state = tmp_path_factory.mktemp("kafka")
+    server = KafkaServer(Config(storage=StorageConfig(state=state), kafka=KafkaConfig(embedded_port=free_port())))
+    server.start()
+    server.wait_until_up(threading.Event())
+    yield server.servers
+    server.terminate()
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """Return the Spark session all tests of this run share."""
+    java_parts.ensure("spark", Console(stderr=True))
+    session = open_session(Config(), "tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def topic(kafka: str) -> str:
+    """Return a fresh input topic of four partitions."""
+    name = f"ztf_20240101_{uuid.uuid4().hex[:8]}"
+    create_topic(kafka, name)
+    return name
+
+
+@pytest.fixture
+def make_config(tmp_path: Path, kafka: str) -> Callable[..., Config]:
+    """Return a function that configures jobs which read a topic and keep their tables below tmp_path."""
+
+    def make(topic: str, *, folder: Path = tmp_path, kafka_keys=None, **stream) -> Config:
+        return Config(
+            storage=StorageConfig(online=str(folder / "online"), state=folder / "state"),
+            kafka=KafkaConfig(servers=kafka, topic=topic, **(kafka_keys or {})),
+            distribution=DistributionConfig(servers=kafka, prefix=f"t{uuid.uuid4().hex[:6]}_", partitions=3),
+            crossmatch=CrossmatchConfig(simbad=["none"]),
+            stream=StreamConfig(**{"trigger_seconds": 0.2, **stream}),
+        )
+
+    return make
