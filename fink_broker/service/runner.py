@@ -105,7 +105,6 @@ def run_service(
             logs.set_up(config.log, None if detached else log_path)
             check_ready(service, config, console)
             with _stop_on_signals() as stop:
-                _exit_after(config.stream.exit_after, stop)
                 _run(service.load(), config, stop, reporter)
         except FinkError as error:
             reporter.update(exit_code=error.exit_code, reason=str(error))
@@ -143,7 +142,10 @@ def _run(entry: EntryPoint, config: Config, stop: threading.Event, reporter: Rep
     def say(text: str) -> None:
         if text != reporter.state.doing:
             log.info(text)
-        reporter.update(doing=text, up=reporter.state.up or not text.startswith("starting"))
+        up = not text.startswith("starting")
+        if up and not reporter.state.up:
+            _exit_after(config.stream.exit_after, stop)
+        reporter.update(doing=text, up=reporter.state.up or up)
 
     failures: list[BaseException] = []
 
@@ -168,6 +170,7 @@ def _run(entry: EntryPoint, config: Config, stop: threading.Event, reporter: Rep
 
 
 def _exit_after(seconds: int, stop: threading.Event) -> None:
+    # counted from when the service is up: 30 s on a slow machine shall not be 20 s of starting Spark
     if seconds > 0:
         timer = threading.Timer(seconds, stop.set)
         timer.daemon = True

@@ -1,0 +1,23 @@
+"""``fink demo``: choose what to replay, and hand over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from fink_broker.cli.configuration import load
+from fink_broker.cli.init import init
+from fink_broker.service.demo import DemoPlan, run_demo
+from fink_broker.service.runner import check_free_space
+
+
+def demo(source: str, limit: int, rate: float, conf: str | None) -> int:
+    """Carry out ``fink demo`` and return the exit code."""
+    init(conf)
+    config = load(conf, quiet=True).config
+    check_free_space(config)
+    home = Path(os.environ.get("FINK_HOME", Path(__file__).resolve().parents[2]))
+    run_demo(config, DemoPlan(source, limit, rate, home / "datasim", conf), Console())
+    return 0

@@ -1,0 +1,254 @@
+"""``fink demo``: a night from Kafka to Kafka on this machine, watched until every alert is accounted for."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from fink_broker.config.model import Config
+from fink_broker.errors import ServiceError, UsageError
+from fink_broker.monitor import report
+from fink_broker.monitor.counts import Counts, read_counts
+from fink_broker.service import catalogue, control
+from fink_broker.service.first_alert import FirstAlert, wait_for_first_alert
+from fink_broker.service.state import StateStore
+
+PIPELINE = ("kafka", "stream2raw", "raw2science", "distribution")
+ALERT_FILES = ("*.avro", "*.avro.gz", "*.tar.gz", "*.parquet")
+FETCH_SECONDS = 40.0
+FINISH_SECONDS = 180.0  # from the last alert sent to the last one accounted for
+SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What the demo replays.
+
+    Parameters
+    ----------
+    source : str
+        Folder or file of alerts, ``synthetic``, or empty: real alerts if there are any.
+    limit : int
+        Most alerts.
+    rate : float
+        Alerts per second; 0: as fast as it goes.
+    datasim : Path
+        Folder in which real alerts are looked for, with the script that fetches some.
+    conf : str or None
+        Configuration file for the services.
+    """
+
+    source: str
+    limit: int
+    rate: float
+    datasim: Path
+    conf: str | None
+
+    @property
+    def conf_arguments(self) -> list[str]:
+        """How the services are told of the configuration file."""
+        return ["--conf", self.conf] if self.conf else []
+
+
+def run_demo(config: Config, plan: DemoPlan, console: Console) -> None:
+    """Start the pipeline and the simulator, and print the first alert and the final counts.
+
+    The services go on afterwards.
+
+    Raises
+    ------
+    ServiceError
+        If a service dies, or alerts are not accounted for in time.
+    """
+    Demo(config, plan, console).run()
+
+
+class Demo:
+    """One run of the demo.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration in force.
+    plan : DemoPlan
+        What to replay.
+    console : Console
+        Where to tell of it.
+    """
+
+    def __init__(self, config: Config, plan: DemoPlan, console: Console) -> None:
+        self._began = time.monotonic()
+        self._config, self._plan, self._console = config, plan, console
+        self._store = StateStore(config.storage.state)
+        self._before = read_counts(config)
+        self._first = FirstAlert()
+        self._first_told = False
+
+    def run(self) -> None:
+        """Carry out the demo."""
+        if (running := self._store.read("simulator")) is not None and running.running:
+            raise UsageError("The simulator is already running.", "Stop it with `fink stop simulator`.")
+        started = self._start_pipeline()
+        source = self._plan.source or find_source(self._plan.datasim, self._console)
+        self._tell(f"Replaying {source} at {self._plan.rate:g} alerts/s")
+        stop = threading.Event()
+        with self._live():
+            for name, process in started.items():
+                control.wait_until_up(self._store, name, process)
+            watcher = threading.Thread(
+                target=wait_for_first_alert, args=(self._config, time.time(), stop, self._first), daemon=True
+            )
+            watcher.start()
+            self._start_simulator(source)
+            self._wait_until_all_is_sent()
+            self._wait_until_all_is_accounted_for()
+        stop.set()
+        watcher.join()
+        self._tell_first()
+        report.table(read_counts(self._config), self._console)
+        if known := self._before.raw.count("in"):
+            self._tell(f"{known:,} of these alerts were here before this demo.")
+        self._tell("The services go on: `fink show` lists them, `fink stop` ends them all.")
+
+    def _tell(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+    def _start_pipeline(self) -> dict[str, subprocess.Popen[bytes]]:
+        """Start all that does not run yet, at once: each job waits for Kafka by itself."""
+        started = {}
+        for name in PIPELINE:
+            state = self._store.read(name)
+            if state is not None and state.running:
+                continue
+            if name == "kafka" and self._config.simulator_servers != self._config.embedded_servers:
+                continue
+            arguments = ["--simulator"] if "input_servers" in catalogue.SERVICES[name].kafka else []
+            started[name] = control.spawn(self._store, name, self._plan.conf_arguments + arguments)
+        return started
+
+    def _start_simulator(self, source: str) -> None:
+        plan = self._plan
+        # a second demo draws another sky, else all its alerts would be known already
+        seed = self._before.raw.count("in")
+        arguments = ["--source", source, "--limit", f"{plan.limit}", "--rate", f"{plan.rate}", "--seed", f"{seed}"]
+        process = control.spawn(self._store, "simulator", plan.conf_arguments + arguments)
+        control.wait_until_up(self._store, "simulator", process)
+
+    def _wait_until_all_is_sent(self) -> None:
+        while True:
+            self._look()
+            simulator = self._store.read("simulator")
+            if simulator is None or not simulator.running:
+                return
+            time.sleep(0.2)
+
+    def _wait_until_all_is_accounted_for(self) -> None:
+        deadline, quiet = time.monotonic() + FINISH_SECONDS, 2 * self._config.stream.trigger_seconds + 2.0
+        taken, since = -1, time.monotonic()
+        while time.monotonic() < deadline:
+            self._look()
+            counts = read_counts(self._config)
+            if counts.raw.count("in") != taken:
+                taken, since = counts.raw.count("in"), time.monotonic()
+            # Kafka holds no more than the raw table has taken in, if that has been still for some triggers
+            still = time.monotonic() - since > quiet
+            if still and taken > self._before.raw.count("in") and is_closed(counts):
+                return
+            time.sleep(0.3)
+        raise ServiceError(
+            f"{FINISH_SECONDS:.0f} s after the last alert was sent, not all are accounted for: "
+            f"{' '.join(read_counts(self._config).open_ends()) or 'none has reached the raw table.'}",
+            "The services go on: look at `fink show` and `fink logs`.",
+        )
+
+    def _look(self) -> None:
+        """Tell of the first alert once it is there; raise ServiceError if a service has died."""
+        self._tell_first()
+        for state in self._store.read_all((*PIPELINE, "simulator")):
+            if state.died:
+                raise ServiceError(
+                    f"{state.name} died: {state.why}", f"See `fink logs {state.name}`; `fink stop` ends all."
+                )
+
+    def _tell_first(self) -> None:
+        if self._first.text and not self._first_told:
+            self._first_told = True
+            self._tell(f"First distributed alert after {self._first.at - self._began:.1f} s: {self._first.text}")
+
+    @contextmanager
+    def _live(self) -> Iterator[None]:
+        """Show what each service does, and the counts, while the demo runs; nothing where no one looks."""
+        if not self._console.is_terminal:
+            yield
+            return
+        done = threading.Event()
+        with Live(console=self._console, refresh_per_second=4, transient=True) as live:
+
+            def refresh() -> None:
+                while not done.wait(0.5):
+                    live.update(self._picture())
+
+            thread = threading.Thread(target=refresh, daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                done.set()
+                thread.join()
+
+    def _picture(self) -> Group:
+        lines = [
+            Text.assemble((f"{state.name:<14}", "bold"), state.doing or "starting", overflow="ellipsis", no_wrap=True)
+            for state in self._store.read_all((*PIPELINE, "simulator"))
+        ]
+        now, before = read_counts(self._config), self._before
+        sums = {
+            "in": now.raw.count("in") - before.raw.count("in"),
+            "raw": now.raw.count("out") - before.raw.count("out"),
+            "science": now.science.count("out") - before.science.count("out"),
+            "filtered": now.topics.count("in") - before.topics.count("in"),
+        }
+        lines.append(Text("alerts        " + "   ".join(f"{name} {number:,}" for name, number in sums.items())))
+        return Group(*lines)
+
+
+def find_source(datasim: Path, console: Console) -> str:
+    """Return the folder of real alerts, fetching some if there are none; else the synthetic sky."""
+    if _has_alerts(datasim):
+        return str(datasim)
+    script = datasim / "download_ztf_alert_data.sh"
+    if script.is_file():
+        console.print("Fetching real alerts ...", highlight=False)
+        try:
+            subprocess.run(
+                ["bash", str(script)],
+                timeout=FETCH_SECONDS,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=True,
+            )
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+            console.print("None could be fetched: the synthetic sky stands in for them.", highlight=False)
+        if _has_alerts(datasim):
+            return str(datasim)
+    return SYNTHETIC
+
+
+def _has_alerts(folder: Path) -> bool:
+    return any(path for pattern in ALERT_FILES for path in folder.rglob(pattern))
+
+
+def is_closed(counts: Counts) -> bool:
+    """Tell whether each stage has taken in all that the one before put out."""
+    return counts.science.count("in") == counts.raw.count("out") and counts.topics.count("in") == counts.science.count(
+        "out"
+    )

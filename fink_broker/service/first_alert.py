@@ -1,0 +1,93 @@
+"""Read the first alert that comes out, as a client would."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import fastavro
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from fink_broker.config.model import Config
+
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class FirstAlert:
+    """Filled in when the first alert has come out.
+
+    Parameters
+    ----------
+    text : str
+        What it is, in a line; empty before.
+    at : float
+        When it came, on the monotonic clock, s.
+    """
+
+    text: str = ""
+    at: float = 0.0
+
+
+def wait_for_first_alert(config: Config, since: float, stop: threading.Event, found: FirstAlert) -> None:
+    """Follow all output topics until the first message, or until ``stop``.
+
+    Parameters
+    ----------
+    config : Config
+        Output servers and the prefix of topics.
+    since : float
+        Messages before this time are passed over, seconds since 1970.
+    stop : threading.Event
+        Ends the wait.
+    found : FirstAlert
+        Where the alert is noted.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": config.output_servers,
+            "group.id": f"fink-demo-{uuid.uuid4().hex[:8]}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "topic.metadata.refresh.interval.ms": 1000,
+            "log_level": 0,
+        }
+    )
+
+    def from_since(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            partition.offset = int(since * 1000)
+        consumer.assign(consumer.offsets_for_times(partitions, timeout=10))
+
+    try:
+        consumer.subscribe([f"^{re.escape(config.distribution.prefix)}.*_{config.survey}$"], on_assign=from_since)
+        while not stop.is_set():
+            message = consumer.poll(POLL_SECONDS)
+            if message is not None and not message.error():
+                found.at = time.monotonic()
+                found.text = describe(message)
+                return
+    finally:
+        consumer.close()
+
+
+def describe(message: Message) -> str:
+    """Return one line on the alert in a message: topic, object, magnitude, label."""
+    alert = decode(message)
+    candidate = alert.get("candidate") or {}
+    magnitude = f", {candidate['magpsf']:.2f} mag" if candidate.get("magpsf") is not None else ""
+    label = f", {alert['cdsxmatch']}" if alert.get("cdsxmatch") else ""
+    return f"{alert.get('objectId')} (candid {alert.get('candid')}{magnitude}{label}) on {message.topic()}"
+
+
+def decode(message: Message) -> dict[str, Any]:
+    """Return the alert of a message, whose key is its schema."""
+    schema = fastavro.parse_schema(json.loads(message.key()))
+    alert: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(message.value()), schema)
+    return alert
