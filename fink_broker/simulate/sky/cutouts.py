@@ -50,6 +50,8 @@ class Scene:
         Its place relative to the centre (pixels).
     template_size : float
         Its scale length (pixels), 0 for a star.
+    axis_ratio, angle : float
+        Minor over major axis and direction of the major axis (rad) of a galaxy.
     background : float
         Level of the sky (DN).
     defect : str
@@ -65,6 +67,8 @@ class Scene:
     template_dx: float
     template_dy: float
     template_size: float
+    axis_ratio: float
+    angle: float
     background: float
     defect: str = ""
 
@@ -93,7 +97,7 @@ def _still_light(scene: Scene, width: float) -> Stamp:
     if max(abs(scene.template_dx), abs(scene.template_dy)) > reach:
         return np.zeros((SIDE, SIDE), dtype=np.float32)
     if scene.template_size > 0:
-        return _galaxy(scene.template_counts, scene.template_dx, scene.template_dy, scene.template_size, width)
+        return _galaxy(scene, width)
     return _star(scene.template_counts, scene.template_dx, scene.template_dy, width)
 
 
@@ -109,14 +113,16 @@ def _star(counts: float, dx: float, dy: float, width: float) -> Stamp:
     return image
 
 
-def _galaxy(counts: float, dx: float, dy: float, size: float, width: float) -> Stamp:
-    """Return an inclined exponential disc (scale length in pixels), softened in the centre by the seeing."""
-    x = (_PIXELS - np.float32(CENTRE + dx))[None, :]
-    y = (_PIXELS - np.float32(CENTRE + dy))[:, None]
-    ratio = 0.6
-    radius = np.sqrt(x * x + (y / np.float32(ratio)) ** 2 + np.float32(width * width))
-    light = np.exp(-radius / np.float32(size))
-    return light * np.float32(counts / (2 * math.pi * size * size * ratio))
+def _galaxy(scene: Scene, width: float) -> Stamp:
+    """Return an inclined exponential disc, softened in the centre by the seeing."""
+    x = (_PIXELS - np.float32(CENTRE + scene.template_dx))[None, :]
+    y = (_PIXELS - np.float32(CENTRE + scene.template_dy))[:, None]
+    cosine, sine = np.float32(math.cos(scene.angle)), np.float32(math.sin(scene.angle))
+    along = x * cosine + y * sine
+    across = (y * cosine - x * sine) / np.float32(scene.axis_ratio)
+    size = scene.template_size
+    light = np.exp(np.sqrt(along * along + across * across + np.float32(width * width)) / np.float32(-size))
+    return light * np.float32(scene.template_counts / (2 * math.pi * size * size * scene.axis_ratio))
 
 
 def _defect(rng: np.random.Generator, scene: Scene, width: float) -> Stamp:

@@ -213,6 +213,8 @@ def scene_of(object_: TrackedObject, epochs: Epochs) -> Scene:
         template_dx=dx - east / PIXEL,
         template_dy=dy + north / PIXEL,
         template_size=reference.size / PIXEL,
+        axis_ratio=reference.axis_ratio,
+        angle=reference.angle,
         background=sky_level(exposure),
         defect=object_.source.defect,
     )

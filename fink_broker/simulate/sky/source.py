@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -30,12 +31,16 @@ class Reference:
         Distance from the source (arcsec).
     size : float
         Scale length of a galaxy (arcsec); 0 for a star.
+    axis_ratio, angle : float
+        Minor over major axis of a galaxy, and direction of the major axis (rad).
     """
 
     kind: Literal["star", "galaxy", "field"]
     mags: tuple[float, float, float]
     offset: float = 0.0
     size: float = 0.0
+    axis_ratio: float = 0.7
+    angle: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,14 @@ def random_host(rng: np.random.Generator, redshift: float, hostless: float = 0.1
     kiloparsec = 206.265 / angular_distance  # arcsec
     size = float(np.clip(2.5 * kiloparsec, 0.6, 8.0))
     offset = float(min(size * rng.gamma(2.0, 0.45), 25.0))
-    return Reference("galaxy", (red + 0.65, red, red - 0.35), offset=offset, size=size)
+    return Reference(
+        "galaxy",
+        (red + 0.65, red, red - 0.35),
+        offset=offset,
+        size=size,
+        axis_ratio=float(rng.uniform(0.3, 1.0)),
+        angle=float(rng.uniform(0.0, math.pi)),
+    )
 
 
 def constant_star(mags: tuple[float, float, float], rng: np.random.Generator) -> Reference:
