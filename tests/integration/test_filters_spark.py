@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Iterator
+import io
 from pathlib import Path
 
 import fastavro
@@ -36,30 +35,12 @@ COUNTS = {
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    session = (
-        SparkSession.builder.master("local[1]")
-        .appName("test filters")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.sql.shuffle.partitions", "1")
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
-
-
-@pytest.fixture(scope="module")
-def candidates(shared_data: Path) -> dict[int, dict[str, float | int | None]]:
+def candidates(unpacked) -> dict[int, dict[str, float | int | None]]:
     """Candidate fields that rules read, of the 558 packets of 2023-10-18, by candid."""
     found = {}
-    with tarfile.open(shared_data / "ztf" / "ztf_public_20231018.tar.gz") as archive:
-        for member in archive:
-            content = archive.extractfile(member) if member.name.endswith(".avro") else None
-            if content is not None:
-                for packet in fastavro.reader(content):
-                    found[packet["candid"]] = {name: packet["candidate"][name] for name in CANDIDATE}
+    for content in unpacked("ztf_public_20231018"):
+        for packet in fastavro.reader(io.BytesIO(content)):
+            found[packet["candid"]] = {name: packet["candidate"][name] for name in CANDIDATE}
     assert len(found) == 558
     return found
 
@@ -105,9 +86,7 @@ def test_topics_are_those_of_production(
     assert all(names == sorted(names, key=order.index) for names in topics.values())
 
 
-def test_absent_optional_columns_count_as_null(
-    spark: SparkSession, candidates: dict, shared_data: Path
-) -> None:
+def test_absent_optional_columns_count_as_null(spark: SparkSession, candidates: dict, shared_data: Path) -> None:
     science = pd.read_parquet(shared_data / "expected" / "science_20231018.parquet")
     table = alerts_table(candidates, science, retimed=False)
     nulls = {name: pa.nulls(len(table), pa.float64()) for name in OPTIONAL}
