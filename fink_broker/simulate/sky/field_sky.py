@@ -41,6 +41,7 @@ class FieldSky:
         self._new_name = new_name
         self._serials = [0] * _CHANNELS
         self._objects: dict[str, list[TrackedObject]] = {}
+        self._waiting: dict[str, list[TrackedObject]] = {}
         self._limits: dict[tuple[int, int], dict[str, object]] = {}
         self.epochs = Epochs(past)
 
@@ -51,8 +52,14 @@ class FieldSky:
         self._view = View(exposure.jd, exposure.fid, exposure.limit, sun_elongation(exposure.field, exposure.jd))
         self._waiting = {kind: list(objects) for kind, objects in self._objects.items()}
 
+    def forget(self) -> None:
+        """Drop the objects seen so far, to save memory; later visits show others."""
+        self._objects.clear()
+        self._waiting.clear()
+        self._limits.clear()
+
     def detect(self, rng: np.random.Generator, kind: str) -> TrackedObject | None:
-        """Return an object of a class detected in the latest exposure: one seen before tonight if there is, else new.
+        """Return an object of a class detected in the latest exposure: one seen earlier tonight if there is, else new.
 
         None if no source of that class can be seen in this exposure.
         """

@@ -21,6 +21,8 @@ DEFAULT_NIGHT = "20240901"
 _FEWEST_PER_EXPOSURE = 8
 #: Classes tried for one alert before an exposure is left
 _CLASS_ATTEMPTS = 5
+#: Exposures after which the objects of a field are not remembered: about an hour, a pair of visits is closer
+_LONG_PAUSE = 100
 _LETTERS = string.ascii_lowercase
 
 
@@ -95,8 +97,8 @@ class _Night:
         self._kinds, self._shares = kinds, shares
 
     def alerts(self) -> Iterator[tuple[Packet, Truth]]:
-        """Yield the alerts, exposure by exposure; a field is forgotten after its last visit."""
-        last_visit = {exposure.field.number: index for index, exposure in enumerate(self._exposures)}
+        """Yield the alerts, exposure by exposure; objects are forgotten when their field is left for long."""
+        until_next = self._exposures_until_next_visit()
         fields: dict[int, FieldSky] = {}
         sent = 0
         for index, exposure in enumerate(self._exposures):
@@ -116,13 +118,25 @@ class _Night:
                     break
                 yield alert
                 sent += 1
-            if last_visit[number] == index:
+            if math.isinf(until_next[index]):
                 del fields[number]
+            elif until_next[index] > _LONG_PAUSE:
+                fields[number].forget()
         if sent < self._n:
             raise UsageError(
                 f"The synthetic night shows {sent} alerts of these classes, not {self._n}.",
                 "Give more weight to classes that are bright in every filter.",
             )
+
+    def _exposures_until_next_visit(self) -> list[float]:
+        """Return for each exposure how many exposures later its field is visited again; infinity if never."""
+        upcoming: dict[int, int] = {}
+        pauses = []
+        for index in range(len(self._exposures) - 1, -1, -1):
+            number = self._exposures[index].field.number
+            pauses.append(upcoming.get(number, math.inf) - index)
+            upcoming[number] = index
+        return pauses[::-1]
 
     def _open_field(self, rng: np.random.Generator, exposure: Exposure) -> FieldSky:
         """Return a field at its first visit of the night; few alerts fall into few readout channels."""
