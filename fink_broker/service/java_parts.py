@@ -189,7 +189,7 @@ def _session() -> Iterator[requests.Session]:
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
     from urllib3.util import Retry  # noqa: PLC0415
 
-    retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+    retry = Retry(total=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
     with requests.Session() as session:
         session.mount("https://", HTTPAdapter(pool_maxsize=THREADS, max_retries=retry))
         session.mount("http://", HTTPAdapter(pool_maxsize=THREADS, max_retries=retry))

@@ -116,7 +116,7 @@ class ServiceState:
     def why(self) -> str:
         """Why it died, in one line."""
         if self.ended is None:
-            return f"it was killed while it was doing this: {self.doing}" if self.doing else "it was killed"
+            return f"it was killed while it was doing this: {self.doing}." if self.doing else "it was killed."
         return self.reason
 
     def to_json(self) -> str:
