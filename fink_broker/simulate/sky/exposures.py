@@ -21,6 +21,8 @@ FIRST_NIGHT = 2457754.5
 _DUSK, _DAWN = 0.125, 0.52
 HISTORY_DAYS = 120
 _I_BAND_SHARE = 0.03
+#: Past exposures of a field start in its own one of so many slots of 10⁻⁵ d: more slots than field numbers differ
+_SLOTS = 700
 #: A field is visited again after so many exposures: short blocks in twilight, then half-hour ones
 _BLOCKS = (6, 12, 24, 48)
 _LIMITS = {BAND_G: 20.75, BAND_R: 20.6, BAND_I: 20.0}
@@ -148,7 +150,7 @@ def tonight(seed: int, night: str) -> Iterator[Exposure]:
     jd = start + _DUSK + rng.uniform(0.0, 0.005)
     seen: dict[int, int] = {}
     block = 0
-    while jd < start + _DAWN:
+    while True:
         fields = _next_block(rng, jd, _BLOCKS[min(block, len(_BLOCKS) - 1)], seen)
         block += 1
         filters = (BAND_G, BAND_R) if rng.random() < 0.6 else (BAND_R, BAND_G)
@@ -157,6 +159,8 @@ def tonight(seed: int, night: str) -> Iterator[Exposure]:
                 used = BAND_I if rng.random() < _I_BAND_SHARE else fid
                 yield expose(rng, jd, used, field)
                 jd += rng.uniform(31.0, 40.0) / DAY
+                if jd > start + _DAWN:
+                    return
 
 
 def _next_block(rng: np.random.Generator, jd: float, size: int, seen: dict[int, int]) -> list[Field]:
@@ -168,6 +172,14 @@ def _next_block(rng: np.random.Generator, jd: float, size: int, seen: dict[int, 
     for field in chosen:
         seen[field.number] = seen.get(field.number, 0) + 1
     return sorted(chosen, key=lambda f: (round(hour_angle(f, jd)), f.dec))
+
+
+def _own_slot(jd: float, field: Field) -> float:
+    """Return the time next to jd (days) at which no other field is observed, so that image numbers stay unique."""
+    day = math.floor(jd - FIRST_NIGHT)
+    own = field.number % _SLOTS
+    slot = round(((jd - FIRST_NIGHT - day) * 1e5 - own) / _SLOTS) * _SLOTS + own
+    return FIRST_NIGHT + day + (slot + 0.5) / 1e5
 
 
 def clear_nights(seed: int, start: float) -> list[bool]:
@@ -217,5 +229,6 @@ def past_exposures(seed: int, start: float, tonight_jd: float, field: Field, cle
         for fid, at in zip(filters, (jd, jd + later), strict=True):
             if rng.random() < 0.06:
                 continue
-            exposures.append(expose(rng, at, BAND_I if rng.random() < _I_BAND_SHARE else fid, field))
+            used = BAND_I if rng.random() < _I_BAND_SHARE else fid
+            exposures.append(expose(rng, _own_slot(at, field), used, field))
     return exposures

@@ -128,6 +128,14 @@ def test_histories_are_consistent(alerts: Alerts) -> None:
         assert all(row["candid"] is None and row["diffmaglim"] > 18 for row in limits)
 
 
+def test_a_measurement_belongs_to_one_object(alerts: Alerts) -> None:
+    owner: dict[int, str] = {}
+    for packet, _ in alerts:
+        for candid in [packet["candid"], *(row["candid"] for row in detected(packet))]:
+            assert owner.setdefault(candid, packet["objectId"]) == packet["objectId"]
+    assert len(owner) > 4 * N
+
+
 def test_an_object_seen_twice_keeps_place_and_past(alerts: Alerts) -> None:
     by_name = defaultdict(list)
     for packet, _ in alerts:
