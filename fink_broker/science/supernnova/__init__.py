@@ -1,0 +1,102 @@
+"""SuperNNova: two recurrent networks that tell supernovae by their light curves."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fink_broker.alert.labels import EXTRAGALACTIC
+from fink_broker.alert.lightcurve import Floats, Mask
+from fink_broker.config import Config
+from fink_broker.science.asteroids import KNOWN
+from fink_broker.science.batch import AlertBatch
+from fink_broker.science.files import checked_file
+from fink_broker.science.module import Column, Module, Needs, Outputs
+from fink_broker.science.supernnova.lstm import StackedLstm
+from fink_broker.science.supernnova.steps import Steps, fluxcal, make_steps
+from fink_broker.science.supernnova.weights import Normalisation, read_normalisation, read_tensors
+
+#: The two networks, also the names of their columns.
+NETWORKS = ("snn_snia_vs_nonia", "snn_sn_vs_all")
+MIN_DETECTIONS = 2
+#: Oldest light curve that is classified, in days.
+MAX_AGE_DAYS = 90.0
+
+
+def build(_config: Config) -> Module:
+    """Return the module."""
+    meanings = ("probability of a supernova Ia against other supernovae", "probability of a supernova")
+    return Module(
+        name="supernnova",
+        version="1",
+        reference="Möller & de Boissière 2020, MNRAS 491, 4277; Fraga et al. 2024, A&A 692, A208",
+        needs=Needs(
+            candidate=("jdstarthist",),
+            history=("jd", "fid", "magpsf", "sigmapsf"),
+            outputs=("cdsxmatch", "roid"),
+        ),
+        outputs=tuple(
+            Column(name, pa.float64(), "", f"{meaning}; null if its numbers overflow", "0")
+            for name, meaning in zip(NETWORKS, meanings, strict=True)
+        ),
+        compute=_compute,
+        prepare=_prepare,
+    )
+
+
+def _prepare() -> None:
+    """Load the networks."""
+    _networks()
+
+
+@lru_cache(maxsize=1)
+def _networks() -> tuple[StackedLstm, tuple[Normalisation, ...]]:
+    folders = [f"models/snn_models/{name}" for name in NETWORKS]
+    tensors = [read_tensors(checked_file(f"{folder}/model.pt").read_bytes()) for folder in folders]
+    return StackedLstm(tensors), tuple(read_normalisation(checked_file(f"{f}/data_norm.json")) for f in folders)
+
+
+def eligible(batch: AlertBatch) -> Mask:
+    """Tell which alerts are classified: young, extragalactic or unknown, no known solar system object."""
+    curves = batch.curves
+    label = pc.is_in(batch.columns["cdsxmatch"], value_set=pa.array(EXTRAGALACTIC, pa.string()))
+    moving = batch.numbers("roid")
+    with np.errstate(invalid="ignore", over="ignore"):
+        young = curves.last("jd") - batch.numbers("jdstarthist") <= MAX_AGE_DAYS
+    still = ~np.isnan(moving) & (moving != KNOWN)
+    extragalactic = label.fill_null(False).to_numpy(zero_copy_only=False)
+    return (curves.detections >= MIN_DETECTIONS) & young & still & extragalactic
+
+
+def steps_of(batch: AlertBatch, chosen: Mask) -> Steps:
+    """Return the steps of the chosen alerts; the others have none."""
+    curves = batch.curves
+    jd, fid = curves.numbers("jd"), curves.numbers("fid")
+    flux, error = fluxcal(curves.numbers("magpsf"), curves.numbers("sigmapsf"))
+    used = chosen[curves.owner] & _single(flux) & _single(error) & np.isfinite(jd)
+    return make_steps(curves.owner[used], len(batch), jd[used], fid[used], flux[used], error[used])
+
+
+def _single(values: Floats) -> Mask:
+    """Tell which values are finite also as 32-bit numbers, which is what the networks read."""
+    return np.abs(values) <= np.finfo(np.float32).max
+
+
+def _compute(batch: AlertBatch) -> Outputs:
+    steps = steps_of(batch, eligible(batch))
+    lengths = np.diff(steps.offsets)
+    rows = np.flatnonzero(lengths)
+    scores = np.zeros((len(NETWORKS), len(batch)))
+    if len(rows):
+        lstm, normalisations = _networks()
+        with np.errstate(over="ignore", invalid="ignore"):
+            inputs = [steps.normalised(by) for by in normalisations]
+            offsets = np.concatenate([[0], np.cumsum(lengths[rows])])  # alerts without steps own no rows
+            scores[:, rows] = lstm.probabilities(inputs, offsets)
+    return {
+        name: pa.array(score, pa.float64(), mask=~np.isfinite(score))
+        for name, score in zip(NETWORKS, scores, strict=True)
+    }
