@@ -55,7 +55,8 @@ def start_in_background(service: Service, config: Config, words: list[str], cons
     store = StateStore(config.storage.state)
     check_ready(service, config, console)  # what is missing is said here, with its progress, not in a log
     process = control.spawn(store, service.name, words)
-    state = control.wait_until_up(store, service.name, process)
+    with console.status(f"starting {service.name}") as status:
+        state = control.wait_until_up(store, service.name, process, on_change=status.update)
     if state is None:
         print(f"{service.name} is still starting (pid {process.pid}); its log is {store.log_path(service.name)}")
     else:

@@ -41,7 +41,7 @@ def stop(name: str, conf: str | None) -> int:
         killed += [done.name for done in _drain(store, group, config.stream.stop_grace_seconds) if done.killed]
     if killed:
         raise ServiceError(
-            f"{', '.join(killed)} did not end within {config.stream.stop_grace_seconds:g} s and had to be killed.",
+            f"{', '.join(killed)} did not drain within {config.stream.stop_grace_seconds:g} s and had to be killed.",
             "What was unfinished is done again at the next start.",
         )
     return 0

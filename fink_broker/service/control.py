@@ -8,14 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
 from fink_broker.errors import ServiceError, UsageError
 from fink_broker.service import logs
 from fink_broker.service.catalogue import SERVICES
-from fink_broker.service.state import ServiceState, StateStore, end_processes
+from fink_broker.service.state import ServiceState, StateStore, end_processes, now
 
 UP_SECONDS = 180.0
 LOG_LINES_OF_A_DEATH = 10
@@ -151,8 +151,10 @@ def stop_together(
                 del waiting[name]
                 last = store.read(name) or state
                 end_processes(last.children, grace_seconds=10.0)
-                killed = late and last.exit_code is None
-                stopped.append(Stopped(name, time.monotonic() - began, killed, last.exit_code))
+                killed = last.ended is None
+                if killed:  # asked for here, hence no death for `fink show` to report
+                    store.write(replace(last, ended=now(), exit_code=0, reason="killed by fink stop", children=[]))
+                stopped.append(Stopped(name, time.monotonic() - began, killed and late, last.exit_code))
                 on_done(stopped[-1])
         time.sleep(0.05)
     return stopped

@@ -33,7 +33,6 @@ from fink_broker.service.state import (
 )
 
 GIB = 1024**3
-CRASH_EXIT_CODE = 70  # EX_SOFTWARE: a fault of the program, not of its user
 LEFTOVER_GRACE_SECONDS = 30.0
 INTERRUPTED_EXIT_CODE = 130
 
@@ -95,6 +94,8 @@ def run_service(
     ------
     UsageError
         If the service is running already.
+    FinkError
+        Whatever ended the service; a fault of the program becomes a ServiceError.
     """
     store = StateStore(config.storage.state)
     with store.only_one(service.name):
@@ -109,9 +110,14 @@ def run_service(
         except FinkError as error:
             reporter.update(exit_code=error.exit_code, reason=str(error))
             raise
-        except BaseException as error:
-            reporter.update(exit_code=CRASH_EXIT_CODE, reason=f"{type(error).__name__}: {error}")
-            raise
+        except Exception as error:
+            log.exception("crashed", service=service.name)
+            crash = ServiceError(
+                f"{service.name} crashed: {type(error).__name__}: {' '.join(str(error).split())[:300]}.",
+                f"The traceback is in its log {log_path}.",
+            )
+            reporter.update(exit_code=crash.exit_code, reason=crash.message)
+            raise crash from error
         else:
             reporter.update(exit_code=0, reason="done")
         finally:

@@ -61,9 +61,9 @@ class Launcher:
     def start_kafka(self) -> None:
         self("start", "kafka", "--port", str(self.port), "--detach")
 
-    @property
-    def admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}"})
+    def create_topic(self, name: str) -> None:
+        admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}"})
+        admin.create_topics([NewTopic(name, 1, 1)])[name].result(30)
 
     def children(self, name: str, count: int = 1) -> list[Process]:
         return wait_for(lambda: (s := self.store.read(name)) and len(s.children) >= count and s.children)
@@ -111,7 +111,7 @@ def test_kafka_from_start_to_stop(fink: Launcher) -> None:
 
 def test_a_killed_launcher_leaves_no_orphan_and_loses_nothing(fink: Launcher) -> None:
     fink.start_kafka()
-    fink.admin.create_topics([NewTopic("t", 1, 1)])["t"].result(30)
+    fink.create_topic("t")
     producer = Producer({"bootstrap.servers": f"127.0.0.1:{fink.port}", "message.max.bytes": 20_000_000})
     large = os.urandom(10_000_000)
     producer.produce("t", large)

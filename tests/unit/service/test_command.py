@@ -154,7 +154,7 @@ def test_stop_kills_after_the_grace_period(
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); signal.pause()"
     process = sleeping(store, code)
     assert main(["stop"]) == 3
-    assert "simulator did not end within 0.5 s and had to be killed" in capsys.readouterr().err
+    assert "simulator did not drain within 0.5 s and had to be killed" in capsys.readouterr().err
     process.wait(5)
 
 

@@ -49,5 +49,5 @@ def test_says_how_to_install_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         find_java()
     assert "openjdk-17" in error.value.hint
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(JavaMissing, match="JAVA_HOME is .* no bin/java"):
+    with pytest.raises(JavaMissing, match=r"JAVA_HOME is .* no bin/java"):
         find_java()

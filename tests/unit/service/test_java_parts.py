@@ -103,9 +103,7 @@ def test_says_that_a_file_is_not_there(repository: Repository) -> None:
         ensure()
 
 
-def test_says_that_the_repository_cannot_be_reached(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_says_that_the_repository_cannot_be_reached(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINK_MAVEN_REPOSITORY", "http://127.0.0.1:9/maven")
     with pytest.raises(ServiceError, match=r"could not be fetched from http://127\.0\.0\.1:9/maven") as error:
         ensure()

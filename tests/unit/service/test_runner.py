@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -114,19 +115,18 @@ def test_why_it_died_is_kept(run: Callable[..., int], tmp_path: Path) -> None:
     assert state(tmp_path).died
 
 
-def test_a_crash_is_told_from_an_error(run: Callable[..., int], tmp_path: Path) -> None:
+def test_a_crash_is_one_sentence_and_a_traceback_in_the_log(run: Callable[..., int], tmp_path: Path) -> None:
     def entry(config: Config, stop: threading.Event, say: Say) -> None:
         raise ZeroDivisionError("by zero")
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ServiceError, match="traceback is in its log"):
         run(entry)
-    assert (state(tmp_path).exit_code, state(tmp_path).why) == (70, "ZeroDivisionError: by zero")
+    assert (state(tmp_path).exit_code, state(tmp_path).why) == (3, "fake crashed: ZeroDivisionError: by zero.")
+    assert 'raise ZeroDivisionError("by zero")' in (tmp_path / "logs" / "fake.log").read_text()
 
 
 def test_the_log_can_be_json(run: Callable[..., int], tmp_path: Path) -> None:
     def entry(config: Config, stop: threading.Event, say: Say) -> None:
-        import logging
-
         say("serving")
         logging.getLogger("elsewhere").warning("lost %d", 3)
 
