@@ -16,6 +16,9 @@ from fink_broker.errors import DataError
 PACKAGE = "fink_science"
 VERSION = "7.4.0"
 
+#: Folder of the SuperNNova networks below the data folder.
+SNN = "models/snn_models/"
+
 #: sha256 of each file used, as shipped with fink-science 7.4.0.
 DIGESTS = {
     "catalogs/gcvs.parquet": "d7ac03d87495261e34c40934cf688c8bcea2d1a2ab9fa497ef0bfb78829a551f",
@@ -25,10 +28,10 @@ DIGESTS = {
     "catalogs/table-4LAC-DR3-l.fits": "0ba0a50d21f51ceef3adede9d43ab4f7a074aa3d34c5e7e656af1e1ea6931286",
     "catalogs/mangrove_filtered.parquet": "e673dcbfa6ac38a468333094fa36409265c7758502773714eda50c3cc392ae51",
     "catalogs/tns_raw.parquet": "efbc220c7243ee9bfe7eb73714318e2fbe6ceeb6ba60db55c32aadee8f0cf200",
-    "models/snn_models/snn_snia_vs_nonia/model.pt": "28daec3d6e9abb825857e625eceef09e1fa20c1767fa1e6aea29b4595f96913b",
-    "models/snn_models/snn_snia_vs_nonia/data_norm.json": "4a27700a985c6ff63f0916931bb9036003ce29a0259d96e947f49d20c0b933f7",
-    "models/snn_models/snn_sn_vs_all/model.pt": "809d28fa1a0a9267ffe5352bfb944fcbb08223687989a45e3b91067786578daf",
-    "models/snn_models/snn_sn_vs_all/data_norm.json": "e8b0d88d810af23df75525c69abbba29e9684d09bff6aedc0d8e13290bfa57cf",
+    SNN + "snn_snia_vs_nonia/model.pt": "28daec3d6e9abb825857e625eceef09e1fa20c1767fa1e6aea29b4595f96913b",
+    SNN + "snn_snia_vs_nonia/data_norm.json": "4a27700a985c6ff63f0916931bb9036003ce29a0259d96e947f49d20c0b933f7",
+    SNN + "snn_sn_vs_all/model.pt": "809d28fa1a0a9267ffe5352bfb944fcbb08223687989a45e3b91067786578daf",
+    SNN + "snn_sn_vs_all/data_norm.json": "e8b0d88d810af23df75525c69abbba29e9684d09bff6aedc0d8e13290bfa57cf",
 }
 
 

@@ -19,13 +19,14 @@ FAILED = "science_failed"
 
 #: The science columns in the order of production; others follow in the order of their modules.
 PRODUCTION_ORDER = (
-    "cdsxmatch tns DR3Name Plx e_Plx gaiaVarFlag gaiaClass vsx spicy_id spicy_class gcvs x3hsp x4lac mangrove roid "
-    "rf_snia_vs_nonia snn_snia_vs_nonia snn_sn_vs_all mulens nalerthist rf_kn_vs_nonkn anomaly_score "
-    "anomaly_score_beta anomaly_score_anais anomaly_score_emille anomaly_score_julien anomaly_score_maria "
-    "anomaly_score_emille_30days anomaly_score_varvara anomaly_score_alexanta lc_features_g lc_features_r "
-    "jd_first_real_det jdstarthist_dt mag_rate sigma_rate lower_rate upper_rate delta_time from_upper blazar_stats "
-    "is_transient slsn_score"
-).split()
+    "cdsxmatch", "tns", "DR3Name", "Plx", "e_Plx", "gaiaVarFlag", "gaiaClass", "vsx", "spicy_id", "spicy_class",
+    "gcvs", "x3hsp", "x4lac", "mangrove", "roid", "rf_snia_vs_nonia", "snn_snia_vs_nonia", "snn_sn_vs_all", "mulens",
+    "nalerthist", "rf_kn_vs_nonkn", "anomaly_score", "anomaly_score_beta", "anomaly_score_anais",
+    "anomaly_score_emille", "anomaly_score_julien", "anomaly_score_maria", "anomaly_score_emille_30days",
+    "anomaly_score_varvara", "anomaly_score_alexanta", "lc_features_g", "lc_features_r", "jd_first_real_det",
+    "jdstarthist_dt", "mag_rate", "sigma_rate", "lower_rate", "upper_rate", "delta_time", "from_upper",
+    "blazar_stats", "is_transient", "slsn_score",
+)  # fmt: skip
 
 Columns = dict[str, pa.Array]
 

@@ -65,9 +65,9 @@ def read_positions(path: str, ra: str, dec: str, labels: tuple[str, ...]) -> Cat
         Names of its label columns.
     """
     table = pq.read_table(path, columns=[ra, dec, *labels])
-    positions = [table[name].cast(pa.float64()).to_numpy() for name in (ra, dec)]
+    ra_deg, dec_deg = (table[name].cast(pa.float64()).to_numpy() for name in (ra, dec))
     kept = {name: _coded(table[name]) if _is_text(table[name].type) else table[name] for name in labels}
-    return Catalogue(*positions, pa.table(kept))
+    return Catalogue(ra_deg, dec_deg, pa.table(kept))
 
 
 def _is_text(kind: pa.DataType) -> bool:

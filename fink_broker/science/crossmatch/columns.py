@@ -23,7 +23,9 @@ POINT_RADIUS, WIDE_RADIUS = 1.5, 60.0
 
 def build_gcvs(_config: Config) -> Module:
     """Return the module of the column ``gcvs``."""
-    return label_module("gcvs", "variability type, GCVS", "Samus et al. 2017, ARep 61, 80", catalogues.gcvs, POINT_RADIUS)
+    return label_module(
+        "gcvs", "variability type, GCVS", "Samus et al. 2017, ARep 61, 80", catalogues.gcvs, POINT_RADIUS
+    )
 
 
 def build_vsx(_config: Config) -> Module:
@@ -79,9 +81,7 @@ def build_mangrove(_config: Config) -> Module:
 
     kind = pa.map_(pa.string(), pa.string())
     output = Column("mangrove", kind, "Mpc", "galaxy names and distances, nearest within 60″", "'None' for each key")
-    return Module(
-        "mangrove", "1", "Ducoin et al. 2020, MNRAS 492, 4768", POSITION, (output,), _galaxy, prepare
-    )
+    return Module("mangrove", "1", "Ducoin et al. 2020, MNRAS 492, 4768", POSITION, (output,), _galaxy, prepare)
 
 
 def _galaxy(batch: AlertBatch) -> Outputs:

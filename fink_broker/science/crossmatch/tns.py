@@ -21,6 +21,8 @@ from fink_broker.science.module import Column, Module, Outputs
 log = logging.getLogger(__name__)
 
 NO_MATCH = ""
+#: Value of ``science.tns_catalogue`` that switches the match off.
+NONE = "none"
 
 
 def build(config: Config) -> Module:
@@ -29,11 +31,14 @@ def build(config: Config) -> Module:
     output = Column("tns", pa.string(), "", "type of the classified transient, nearest within 1.5″", "''")
 
     def compute(batch: AlertBatch) -> Outputs:
+        if path == NONE:
+            return {"tns": pa.repeat(NO_MATCH, len(batch))}
         nearest = source(path).current().match(batch.numbers("ra"), batch.numbers("dec"), POINT_RADIUS)
         return {"tns": nearest["type"].combine_chunks().fill_null(NO_MATCH)}
 
     def prepare() -> None:
-        source(path).current()
+        if path != NONE:
+            source(path).current()
 
     return Module("tns", "1", "Transient Name Server, https://www.wis-tns.org", POSITION, (output,), compute, prepare)
 
@@ -41,7 +46,7 @@ def build(config: Config) -> Module:
 @lru_cache(maxsize=4)
 def source(path: str) -> TnsFile:
     """Return the reader of a file, one a process; an empty path is the one-row sample that is shipped."""
-    return TnsFile(Path(path) if path else None)
+    return TnsFile(Path(path) if path else checked_file("catalogs/tns_raw.parquet"))
 
 
 class TnsFile:
@@ -51,14 +56,15 @@ class TnsFile:
 
     Parameters
     ----------
-    path : pathlib.Path or None
-        Parquet with ``ra``, ``declination`` (degrees) and ``type``; None: the sample that is shipped.
+    path : pathlib.Path
+        Parquet with ``ra``, ``declination`` (degrees) and ``type``.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: tuple[int, int] | None = None
         self._catalogue: Catalogue | None = None
+        self._trouble = ""
 
     def current(self) -> Catalogue:
         """Return the catalogue as the file is now.
@@ -69,27 +75,21 @@ class TnsFile:
             If it cannot be read and never could.
         """
         try:
-            path = self._path or self._sample()
-            status = path.stat()
-            if self._seen != (status.st_mtime_ns, status.st_size):
-                # remembered before reading: a bad file is tried once, not at every batch
-                self._seen = (status.st_mtime_ns, status.st_size)
-                self._catalogue = read_tns(path)
+            status = self._path.stat()
+            version = (status.st_mtime_ns, status.st_size)
+            if self._catalogue is None or version != self._seen:
+                self._catalogue, self._seen, self._trouble = read_tns(self._path), version, ""
+            return self._catalogue
         except (OSError, pa.ArrowException, KeyError) as error:
             if self._catalogue is None:
                 raise DataError(
                     f"The TNS catalogue {self._path} cannot be read: {error}.",
-                    "Set science.tns_catalogue to a Parquet file with ra, declination and type, or to nothing.",
+                    "Set science.tns_catalogue to a Parquet file with ra, declination and type, or to none.",
                 ) from error
-            log.warning("the TNS catalogue %s cannot be read (%s); the last good one is used", self._path, error)
-        if self._catalogue is None:
-            raise DataError(f"The TNS catalogue {self._path} cannot be read.")
-        return self._catalogue
-
-    def _sample(self) -> Path:
-        if self._catalogue is None:
-            self._path = checked_file("catalogs/tns_raw.parquet")
-        return self._path or checked_file("catalogs/tns_raw.parquet")
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                log.warning("the TNS catalogue %s cannot be read (%s): the last good one is used", self._path, error)
+            return self._catalogue
 
 
 def read_tns(path: Path) -> Catalogue:

@@ -13,7 +13,7 @@ from fink_broker.alert.lightcurve import Floats, Mask
 from fink_broker.config import Config
 from fink_broker.science.asteroids import KNOWN
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.files import checked_file
+from fink_broker.science.files import SNN, checked_file
 from fink_broker.science.module import Column, Module, Needs, Outputs
 from fink_broker.science.supernnova.lstm import StackedLstm
 from fink_broker.science.supernnova.steps import Steps, fluxcal, make_steps
@@ -54,7 +54,7 @@ def _prepare() -> None:
 
 @lru_cache(maxsize=1)
 def _networks() -> tuple[StackedLstm, tuple[Normalisation, ...]]:
-    folders = [f"models/snn_models/{name}" for name in NETWORKS]
+    folders = [f"{SNN}{name}" for name in NETWORKS]
     tensors = [read_tensors(checked_file(f"{folder}/model.pt").read_bytes()) for folder in folders]
     return StackedLstm(tensors), tuple(read_normalisation(checked_file(f"{f}/data_norm.json")) for f in folders)
 
@@ -77,7 +77,9 @@ def steps_of(batch: AlertBatch, chosen: Mask) -> Steps:
     jd, fid = curves.numbers("jd"), curves.numbers("fid")
     flux, error = fluxcal(curves.numbers("magpsf"), curves.numbers("sigmapsf"))
     used = chosen[curves.owner] & _single(flux) & _single(error) & np.isfinite(jd)
-    return make_steps(curves.owner[used], len(batch), jd[used], fid[used], flux[used], error[used])
+    return make_steps(
+        curves.owner[used], len(batch), jd=jd[used], fid=fid[used], flux=flux[used], flux_error=error[used]
+    )
 
 
 def _single(values: Floats) -> Mask:

@@ -54,7 +54,7 @@ def fluxcal(magnitude: Floats, error: Floats) -> tuple[Floats, Floats]:
         return flux, 9.21034e10 * np.exp(-0.921034 * magnitude) * error
 
 
-def make_steps(alert: Ints, alerts: int, jd: Floats, fid: Floats, flux: Floats, flux_error: Floats) -> Steps:
+def make_steps(alert: Ints, alerts: int, *, jd: Floats, fid: Floats, flux: Floats, flux_error: Floats) -> Steps:
     """Return the steps of points.
 
     Parameters
@@ -67,7 +67,8 @@ def make_steps(alert: Ints, alerts: int, jd: Floats, fid: Floats, flux: Floats, 
         The points (days; filter id; FLUXCAL), all finite.
     """
     order = np.lexsort((jd, alert))
-    alert, jd, fid, flux, flux_error = (values[order] for values in (alert, jd, fid, flux, flux_error))
+    alert = alert[order]
+    jd, fid, flux, flux_error = (values[order] for values in (jd, fid, flux, flux_error))
     time = visit_starts(alert, alerts, jd)
     first = np.ones(len(alert), dtype=bool)
     first[1:] = (alert[1:] != alert[:-1]) | (time[1:] != time[:-1])
