@@ -24,6 +24,9 @@ NETWORKS = ("snn_snia_vs_nonia", "snn_sn_vs_all")
 MIN_DETECTIONS = 2
 #: Oldest light curve that is classified, in days.
 MAX_AGE_DAYS = 90.0
+#: Most visits that are classified. No light curve of 90 days has a third of them; a made-up packet must not take
+#: the memory of the worker.
+MAX_STEPS = 1000
 
 
 def build(_config: Config) -> Module:
@@ -39,7 +42,7 @@ def build(_config: Config) -> Module:
             outputs=("cdsxmatch", "roid"),
         ),
         outputs=tuple(
-            Column(name, pa.float64(), "", f"{meaning}; null if its numbers overflow", "0")
+            Column(name, pa.float64(), "", f"{meaning}; null where its numbers overflow, or beyond 1,000 visits", "0")
             for name, meaning in zip(NETWORKS, meanings, strict=True)
         ),
         compute=_compute,
@@ -90,14 +93,13 @@ def _single(values: Floats) -> Mask:
 def _compute(batch: AlertBatch) -> Outputs:
     steps = steps_of(batch, eligible(batch))
     lengths = np.diff(steps.offsets)
-    rows = np.flatnonzero(lengths)
-    scores = np.zeros((len(NETWORKS), len(batch)))
+    scores = np.where(lengths > MAX_STEPS, np.nan, np.zeros((len(NETWORKS), 1)))
+    rows = np.flatnonzero((lengths > 0) & (lengths <= MAX_STEPS))
     if len(rows):
         lstm, normalisations = _networks()
         with np.errstate(over="ignore", invalid="ignore"):
             inputs = [steps.normalised(by) for by in normalisations]
-            offsets = np.concatenate([[0], np.cumsum(lengths[rows])])  # alerts without steps own no rows
-            scores[:, rows] = lstm.probabilities(inputs, offsets)
+            scores[:, rows] = lstm.probabilities(inputs, steps.offsets[rows], lengths[rows])
     return {
         name: pa.array(score, pa.float64(), mask=~np.isfinite(score))
         for name, score in zip(NETWORKS, scores, strict=True)

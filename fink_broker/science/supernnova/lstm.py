@@ -42,7 +42,6 @@ class StackedLstm:
         self._networks = len(networks)
         self._layers = [self._stack(networks, layer) for layer in range(LAYERS)]
         self._units = networks[0]["rnn_layer.weight_hh_l0"].shape[1]
-        self._inputs = networks[0]["rnn_layer.weight_ih_l0"].shape[1]
         self._out_weight = np.stack([network["output_layer.weight"].T for network in networks]).astype(np.float64)
         self._out_bias = np.stack([network["output_layer.bias"] for network in networks]).astype(np.float64)
 
@@ -58,29 +57,31 @@ class StackedLstm:
             for direction in DIRECTIONS:
                 name = f"_l{layer}{direction}"
                 weight = [network[f"rnn_layer.weight_{kind}{name}"].T for kind in ("ih", "hh")]
+                bias = [network[f"rnn_layer.bias_{kind}{name}"].astype(np.float64) for kind in ("ih", "hh")]
                 weights.append(np.concatenate(weight))
-                biases.append(network[f"rnn_layer.bias_ih{name}"] + network[f"rnn_layer.bias_hh{name}"])
+                biases.append(bias[0] + bias[1])
         units = weights[0].shape[1] // 4
         scale = np.full(4 * units, 0.5)
         scale[2 * units : 3 * units] = 1.0
         return np.stack(weights) * scale, (np.stack(biases) * scale)[:, None, :]
 
-    def probabilities(self, rows: Sequence[AnyFloats], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def probabilities(
+        self, rows: Sequence[AnyFloats], begin: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
         """Return the probability of the first class, for each network and sequence.
 
         Parameters
         ----------
         rows : sequence of numpy.ndarray
             For each network the steps of all sequences, one row a step.
-        offsets : numpy.ndarray
-            Sequence i is the rows ``offsets[i]`` to ``offsets[i + 1]`` (exclusive), at least one.
+        begin, lengths : numpy.ndarray
+            First row of each sequence, and how many it has, at least one.
         """
-        lengths = np.diff(offsets)
         result = np.empty((self._networks, len(lengths)))
         by_length = np.argsort(lengths, kind="stable")  # blocks of like lengths waste few steps
         for start in range(0, len(lengths), BLOCK):
             chosen = by_length[start : start + BLOCK]
-            result[:, chosen] = self._block(rows, offsets[chosen], lengths[chosen])[:, : len(chosen)]
+            result[:, chosen] = self._block(rows, begin[chosen], lengths[chosen])[:, : len(chosen)]
         return result
 
     def _block(

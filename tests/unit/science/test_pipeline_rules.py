@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fink_broker.config.model import Config, ScienceConfig
+from fink_broker.errors import ConfigError
+from fink_broker.science.batch import AlertBatch
+from fink_broker.science.module import Column, Module, Needs, Outputs
+from fink_broker.science.pipeline import Pipeline
+from fink_broker.science.registry import MODULES, build_pipeline, order
+
+
+def module(name: str, needs: Needs, compute: Callable[[AlertBatch], Outputs] | None = None) -> Module:
+    output = Column(name.upper(), pa.float64(), "", "", "")
+    return Module(name, "1", "", needs, (output,), compute or (lambda batch: {name.upper(): np.zeros(len(batch))}))
+
+
+def halves_unless_negative(batch: AlertBatch) -> Outputs:
+    values = batch.numbers("x")
+    if (values < 0).any():
+        raise ValueError("negative")
+    return {"HALF": values / 2}
+
+
+def doubles(batch: AlertBatch) -> Outputs:
+    return {"DOUBLE": 4 * batch.numbers("HALF")}
+
+
+@pytest.fixture
+def two_steps() -> Pipeline:
+    return Pipeline(
+        [
+            module("half", Needs(candidate=("x",)), halves_unless_negative),
+            module("double", Needs(outputs=("HALF",)), doubles),
+        ]
+    )
+
+
+def batch(values: list[float]) -> pa.StructArray:
+    return pa.StructArray.from_arrays([pa.array(range(len(values))), pa.array(values)], names=["candid", "x"])
+
+
+def test_only_the_alerts_a_module_raises_on_are_left_without_its_columns(
+    two_steps: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        result = two_steps.run(batch([1.0, -1.0, 2.0, 3.0, -2.0]))
+    assert result.field("HALF").to_pylist() == [0.5, None, 1.0, 1.5, None]
+    assert result.field("science_failed").to_pylist() == [[], ["half"], [], [], ["half"]]
+    # a module downstream sees that the value is not there
+    assert [str(value) for value in result.field("DOUBLE").to_pylist()] == ["2.0", "nan", "4.0", "6.0", "nan"]
+    assert two_steps.failures == {"half": 2}
+    assert len(caplog.records) == 1  # the first failure of a module is logged, later ones are counted
+    assert "alert 1" in caplog.text
+
+
+def test_a_module_that_gives_too_few_values_is_a_failure_not_a_shift() -> None:
+    short = Pipeline([module("short", Needs(candidate=("x",)), lambda _: {"SHORT": np.zeros(0)})])
+    assert short.run(batch([1.0, 2.0])).field("science_failed").to_pylist() == [["short"], ["short"]]
+
+
+def test_modules_run_after_those_they_need() -> None:
+    late = module("late", Needs(outputs=("EARLY",)))
+    early = module("early", Needs())
+    assert [m.name for m in order([late, early])] == ["early", "late"]
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ([module("a", Needs(outputs=("B",))), module("b", Needs(outputs=("A",)))], "circle"),
+        ([module("a", Needs(outputs=("B",)))], "needs the column 'B'"),
+        ([module("a", Needs()), module("a", Needs())], "give 'A'"),
+    ],
+)
+def test_modules_that_cannot_be_ordered(modules: list[Module], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        order(modules)
+
+
+def test_an_unknown_module_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"'supernova'.*Known are crossmatch, .*supernnova"):
+        build_pipeline(Config(science=ScienceConfig(modules=["supernova"])))
+
+
+def test_a_missing_module_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"needs the column 'cdsxmatch'.*Add 'cdsxmatch'"):
+        build_pipeline(Config(science=ScienceConfig(modules=["supernnova", "asteroids"])))
+
+
+def test_columns_come_in_the_order_of_production(pipeline: Pipeline) -> None:
+    assert pipeline.output_names == [
+        "cdsxmatch", "tns", "vsx", "gcvs", "x3hsp", "x4lac", "mangrove", "roid", "snn_snia_vs_nonia",
+        "snn_sn_vs_all", "nalerthist", "science_failed",
+    ]  # fmt: skip
+    kinds = {field.name: str(field.type) for field in pipeline.output_type}
+    assert kinds["roid"] == kinds["nalerthist"] == "int32"
+    assert kinds["snn_sn_vs_all"] == "double"
+    assert kinds["mangrove"] == "map<string, string>"
+
+
+def test_the_order_in_the_configuration_does_not_matter(pipeline: Pipeline) -> None:
+    shuffled = build_pipeline(Config(science=ScienceConfig(modules=["supernnova", "nalerthist", *reversed(MODULES)])))
+    assert shuffled.output_type == pipeline.output_type
+    names = [m.name for m in shuffled.modules]
+    assert names.index("supernnova") > max(names.index("cdsxmatch"), names.index("asteroids"))
+
+
+def test_each_module_reads_only_what_it_declares(pipeline: Pipeline, decoded: Callable, batch_of: Callable) -> None:
+    packets = decoded("ztf_public_20231018")[:5]
+    everything = AlertBatch.from_struct(batch_of(packets))
+    for each in pipeline.modules:
+        needs = each.needs
+        allowed = {*needs.root, *needs.candidate, *needs.history, *needs.outputs, *(f"prv_{n}" for n in needs.history)}
+        part = AlertBatch({name: everything.columns[name] for name in allowed}, len(everything))
+        everything = everything.with_columns(
+            {c.name: pa.array(each.compute(part)[c.name]).cast(c.type) for c in each.outputs}
+        )
+
+
+def test_a_worker_gets_the_pipeline_by_its_configuration() -> None:
+    config = pickle.loads(pickle.dumps(Config()))  # noqa: S301 - our own bytes
+    assert build_pipeline(config).output_type == build_pipeline(Config()).output_type

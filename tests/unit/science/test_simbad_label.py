@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fink_broker.science.crossmatch.local_types import LocalTypes
+from fink_broker.science.crossmatch.provider import Answer, Chain, NoProvider
+from fink_broker.science.crossmatch.simbad_types import from_4lac_class, from_variable_type
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [
+        ("RRAB", "RRLyr"),
+        ("RRAB|RRC", "RRLyr_Candidate"),
+        ("EA/SD", "EB*"),
+        ("E:", "EB*_Candidate"),
+        ("M", "Mira"),
+        ("UGSU+E", "CataclyV*"),
+        ("UG", "CataclyV*"),
+        ("TTS/ROT", "TTau*"),
+        ("TTS:", "TTau*_Candidate"),
+        ("YSO", "YSO"),
+        ("SNI", "SN"),
+        ("SN:", "SN*_Candidate"),
+        ("DSCTr", "delSctV*"),
+        ("BY:", "BYDraV*"),
+        ("*", "Variable*"),
+        ("CST", None),
+        ("", None),
+    ],
+)
+def test_variable_types(kind: str, label: str | None) -> None:
+    assert from_variable_type(kind) == label
+
+
+def test_blazar_classes() -> None:
+    assert [from_4lac_class(kind) for kind in ("bll", "FSRQ ", "bcu", "")] == [
+        "BLLac", "Blazar", "Blazar_Candidate", None,
+    ]  # fmt: skip
+
+
+class Known:
+    """Knows one label for every position."""
+
+    def __init__(self, label: str | None, failure: str | None = None) -> None:
+        self.label, self.failure, self.asked = label, failure, 0
+
+    def match(self, ra_deg: np.ndarray, dec_deg: np.ndarray) -> Answer:
+        self.asked += len(ra_deg)
+        table = pa.table({"main_type": pa.array([self.label] * len(ra_deg), pa.string())})
+        return Answer(table, np.full(len(ra_deg), self.failure, dtype=object))
+
+
+@pytest.mark.parametrize(
+    ("providers", "label"),
+    [
+        ([], "Unknown"),
+        ([NoProvider(["main_type"])], "Unknown"),
+        ([Known("QSO"), Known("Mira")], "QSO"),
+        ([Known(None), Known("Mira")], "Unknown"),  # the first could be asked: there is nothing
+        ([Known(None, "Fail 504"), Known("Mira")], "Mira"),
+        ([Known(None, "Fail 504"), Known(None)], "Fail 504"),  # a catalogue that has none does not know either
+        ([Known(None, "Fail"), NoProvider(["main_type"])], "Fail"),
+    ],
+)
+def test_who_decides(providers: list, label: str) -> None:
+    assert Chain(providers, "main_type").labels(np.array([10.0]), np.array([5.0])).tolist() == [label]
+
+
+def test_positions_off_the_sky_are_not_asked_for() -> None:
+    provider = Known("QSO")
+    labels = Chain([provider], "main_type").labels(np.array([np.nan, 10.0, np.inf]), np.array([1.0, 2.0, 3.0]))
+    assert labels.tolist() == ["Unknown", "QSO", "Unknown"]
+    assert provider.asked == 1
+
+
+def test_the_catalogues_answer_in_simbad_types() -> None:
+    # SN 1885 in M31 (GCVS SNI), S And's neighbour R And (M), 3HSPJ000116.4+293534, and nothing
+    ra = np.array([10.679583, 5.596458, 15 * (1 / 60 + 16.37 / 3600), 0.0])
+    dec = np.array([41.268056, 26.996056, 29 + 35 / 60 + 34 / 3600, -85.0])
+    answer = LocalTypes("main_type").match(ra, dec)
+    # V725 Cas at the second position has type M in GCVS
+    assert answer.nearest["main_type"].to_pylist()[0] == "SN"
+    assert answer.nearest["main_type"].to_pylist()[1:] == ["Mira", "BLLac", None]
+    assert answer.failure.tolist() == [None] * 4
