@@ -139,6 +139,7 @@ class Distribution:
         (
             messages(routed, settings.prefix, settings.partitions, self.survey)
             .write.format("kafka")
+            .mode("append")
             .options(**connection)
             .option("kafka.compression.type", settings.compression)
             .option("kafka.max.request.size", kafka_io.MAX_MESSAGE_BYTES)
@@ -155,10 +156,8 @@ class Distribution:
         times = [np.empty(0)]
         for commit in commits:
             for file in commit.files:
-                path = f"{self.science.storage.root}/{file.path}"
-                origin = pq.read_table(
-                    path, columns=["origin.timestamp"], filesystem=self.science.storage.files, partitioning=None
-                )
+                with self.science.storage.files.open_input_file(f"{self.science.storage.root}/{file.path}") as stream:
+                    origin = pq.ParquetFile(stream).read(columns=["origin.timestamp"])
                 column = origin["origin"].combine_chunks().field("timestamp")
                 times.append(column.cast("int64").to_numpy(zero_copy_only=False) / 1e6)
         return np.concatenate(times)

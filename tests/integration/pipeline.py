@@ -52,12 +52,12 @@ def running(job: Job, config: Config, spark) -> Iterator[list[str]]:
     finally:
         stop.set()
         thread.join(60)
+        if failures:
+            raise failures[0]
     assert not thread.is_alive(), "the job did not drain within a minute"
-    if failures:
-        raise failures[0]
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Wait for a condition; fail with its description if it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():
