@@ -102,13 +102,16 @@ class Demo:
         self._tell(f"Replaying {source} at {self._plan.rate:g} alerts/s")
         stop = threading.Event()
         with self._live():
-            for name, process in started.items():
-                control.wait_until_up(self._store, name, process)
+            # alerts wait in Kafka while the jobs, which take longer to start, come up
+            if "kafka" in started:
+                control.wait_until_up(self._store, "kafka", started.pop("kafka"))
             watcher = threading.Thread(
                 target=wait_for_first_alert, args=(self._config, time.time(), stop, self._first), daemon=True
             )
             watcher.start()
             self._start_simulator(source)
+            for name, process in started.items():
+                control.wait_until_up(self._store, name, process)
             self._wait_until_all_is_sent()
             self._wait_until_all_is_accounted_for()
         stop.set()
@@ -120,7 +123,7 @@ class Demo:
         self._tell("The services go on: `fink show` lists them, `fink stop` ends them all.")
 
     def _tell(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def _start_pipeline(self) -> dict[str, subprocess.Popen[bytes]]:
         """Start all that does not run yet, at once: each job waits for Kafka by itself."""

@@ -72,7 +72,14 @@ def _formatter(config: LogConfig, *, colors: bool) -> structlog.stdlib.Processor
             structlog.processors.JSONRenderer(),
         ]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)]
+        last = [
+            structlog.dev.ConsoleRenderer(
+                colors=colors,
+                pad_event_to=0,
+                # plain: the rich one prints local variables, passwords among them
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
