@@ -40,9 +40,7 @@ class KafkaConfig(Section):
     """Where alerts come from."""
 
     servers: str = Field("", description="host:port list of the input Kafka; empty: the embedded one")
-    topic: str = Field(
-        r"ztf_\d{8}_programid1", description="input topic, or a regular expression for several"
-    )
+    topic: str = Field(r"ztf_\d{8}_programid1", description="input topic, or a regular expression for several")
     starting_offsets: Literal["earliest", "latest"] = Field(
         "earliest", description="where a first run begins; later runs go on from their checkpoint"
     )
@@ -124,7 +122,9 @@ class ScienceConfig(Section):
     )
     batch_alerts: int = Field(512, ge=1, description="alerts per Arrow batch handed to Python")
     tns_catalogue: str = Field(
-        "", description="Parquet with ra, declination, type (deg); empty: the sample that comes with fink-science"
+        "",
+        description="Parquet with ra, declination, type (deg); empty: the sample of one transient that comes with "
+        "fink-science; none: no TNS match",
     )
 
 
@@ -136,9 +136,7 @@ class CrossmatchConfig(Section):
         description="providers asked in turn: service (CDS X-Match), local (catalogues on disk translated to "
         "SIMBAD types), none",
     )
-    service_url: str = Field(
-        "http://cdsxmatch.u-strasbg.fr/xmatch/api/v1/sync", description="CDS X-Match service"
-    )
+    service_url: str = Field("http://cdsxmatch.u-strasbg.fr/xmatch/api/v1/sync", description="CDS X-Match service")
     connect_seconds: float = Field(5.0, gt=0, description="connection time-out in seconds")
     read_seconds: float = Field(30.0, gt=0, description="read time-out in seconds")
     retries: int = Field(2, ge=0, description="further tries, with back-off")

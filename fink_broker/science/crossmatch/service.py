@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import requests
+import urllib3
 
 from fink_broker.alert.lightcurve import Floats
 from fink_broker.config.model import CrossmatchConfig
@@ -184,7 +185,7 @@ class XMatchService:
                     status = answer.status_code
                     raise CouldNotAsk(f"it answered with status {status}", status, status in RETRY_STATUS)
                 return _read(answer, time.monotonic() + settings.read_seconds)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise CouldNotAsk(f"{type(error).__name__}: {error}") from error
 
     def _keep(self, answers: dict[Cell, Row]) -> None:
@@ -218,7 +219,8 @@ def _narrowing(row: int) -> float:
 def _read(answer: requests.Response, deadline: float) -> str:
     """Read the body, but not for ever: a server that sends a byte now and then never runs into a read time-out."""
     body = bytearray()
-    for chunk in answer.iter_content(65536):
+    # read1 gives what has come; iter_content would wait until a whole chunk is there
+    while chunk := answer.raw.read1(65536, decode_content=True):
         body += chunk
         if len(body) > MAX_ANSWER:
             raise CouldNotAsk("its answer does not end", again=False)

@@ -29,7 +29,7 @@ _SIMBAD_TYPE = {
     "delSctV*": "DSCT DSCTC DSCTR HADS SXPHE",
     "gammaDorV*": "GDOR",
     "bCepV*": "BCEP BCEPS",
-    "PulsV*": "PULS SPB SPBE ACYG PVTEL PVTELI PVTELIII RPHS V361HYA V1093HER BLAP BXCIR ROAP ROAM",
+    "PulsV*": "PULS SPB SPBE ACYG PVTEL PVTELI PVTELIII RPHS V361HYA V1093HER BLAP BXCIR ROAP ROAM AHB1",
     "Mira": "M",
     "LPV*": "LPV SR SRA SRB SRC SRD SRS L LB LC LPB",
     "PulsWD*": "ZZ ZZA ZZB ZZO ZZLEP",
@@ -47,6 +47,7 @@ _SIMBAD_TYPE = {
     "Be*": "BE GCAS",
     "RCrBV*": "RCB DYPER",
     "WR*": "WR",
+    "post-AGB*": "PPN",
     "BlueSG*": "SDOR",
     # explosive and interacting stars
     "CataclyV*": "UG UGSS UGSU UGWZ UGZ UGER NL AM DQ CV IBWD NR AMCVN",

@@ -16,7 +16,7 @@ from fink_broker.science.supernnova.weights import MAGIC, PROTOCOL, read_tensors
 
 
 class Evil:
-    def __reduce__(self):  # noqa: ANN204
+    def __reduce__(self):
         return (print, ("run from a model file",))
 
 
