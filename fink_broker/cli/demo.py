@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from rich.console import Console
 
 from fink_broker.cli.configuration import load
 from fink_broker.cli.init import init
+from fink_broker.config.loader import fink_home
 from fink_broker.service.demo import DemoPlan, run_demo
 from fink_broker.service.runner import check_free_space
 
@@ -18,6 +16,5 @@ def demo(source: str, limit: int, rate: float, conf: str | None) -> int:
     init(conf)
     config = load(conf, quiet=True).config
     check_free_space(config)
-    home = Path(os.environ.get("FINK_HOME", Path(__file__).resolve().parents[2]))
-    run_demo(config, DemoPlan(source, limit, rate, home / "datasim", conf), Console())
+    run_demo(config, DemoPlan(source, limit, rate, fink_home() / "datasim", conf), Console())
     return 0

@@ -105,9 +105,7 @@ class Demo:
             # alerts wait in Kafka while the jobs, which take longer to start, come up
             if "kafka" in started:
                 control.wait_until_up(self._store, "kafka", started.pop("kafka"))
-            watcher = threading.Thread(
-                target=wait_for_first_alert, args=(self._config, time.time(), stop, self._first), daemon=True
-            )
+            watcher = threading.Thread(target=wait_for_first_alert, args=(self._config, stop, self._first), daemon=True)
             watcher.start()
             self._start_simulator(source)
             for name, process in started.items():

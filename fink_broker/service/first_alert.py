@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fastavro
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from fink_broker.config.model import Config
 
@@ -35,15 +35,13 @@ class FirstAlert:
     at: float = 0.0
 
 
-def wait_for_first_alert(config: Config, since: float, stop: threading.Event, found: FirstAlert) -> None:
-    """Follow all output topics until the first message, or until ``stop``.
+def wait_for_first_alert(config: Config, stop: threading.Event, found: FirstAlert) -> None:
+    """Follow all output topics until the first message sent from now on, or until ``stop``.
 
     Parameters
     ----------
     config : Config
         Output servers and the prefix of topics.
-    since : float
-        Messages before this time are passed over, seconds since 1970.
     stop : threading.Event
         Ends the wait.
     found : FirstAlert
@@ -59,14 +57,16 @@ def wait_for_first_alert(config: Config, since: float, stop: threading.Event, fo
             "log_level": 0,
         }
     )
-
-    def from_since(consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for partition in partitions:
-            partition.offset = int(since * 1000)
-        consumer.assign(consumer.offsets_for_times(partitions, timeout=10))
-
+    pattern = f"^{re.escape(config.distribution.prefix)}.*_{config.survey}$"
     try:
-        consumer.subscribe([f"^{re.escape(config.distribution.prefix)}.*_{config.survey}$"], on_assign=from_since)
+        known = _ends(consumer, pattern, stop)
+
+        def from_now(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            for partition in partitions:
+                partition.offset = known.get((partition.topic, partition.partition), OFFSET_BEGINNING)
+            consumer.assign(partitions)
+
+        consumer.subscribe([pattern], on_assign=from_now)
         while not stop.is_set():
             message = consumer.poll(POLL_SECONDS)
             if message is not None and not message.error():
@@ -75,6 +75,21 @@ def wait_for_first_alert(config: Config, since: float, stop: threading.Event, fo
                 return
     finally:
         consumer.close()
+
+
+def _ends(consumer: Consumer, pattern: str, stop: threading.Event) -> dict[tuple[str, int], int]:
+    """Return where the partitions of the topics there are end; a Kafka that has just come up is asked again."""
+    while not stop.wait(POLL_SECONDS):
+        try:
+            return {
+                (name, number): consumer.get_watermark_offsets(TopicPartition(name, number), timeout=5)[1]
+                for name, topic in consumer.list_topics(timeout=5).topics.items()
+                if re.match(pattern, name)
+                for number in topic.partitions
+            }
+        except KafkaException:
+            continue
+    return {}
 
 
 def describe(message: Message) -> str:
