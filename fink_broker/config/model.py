@@ -64,7 +64,7 @@ class SimulatorConfig(Section):
     servers: str = Field("", description="host:port list; empty: the embedded Kafka; also what --simulator reads")
     topic: str = Field(
         "",
-        description="topic to write; empty: ztf_YYYYMMDD_programid1 by the night of each alert; also read by --simulator",
+        description="topic to write, also read by --simulator; empty: ztf_YYYYMMDD_programid1 by the alert's night",
     )
     source: str = Field(
         "${FINK_HOME}/datasim",
