@@ -25,11 +25,11 @@ def unpacked(shared_data: Path) -> Callable[..., list[bytes]]:
     """Return a function that gives the packets of some of the real sets, as bytes, in the order of their names."""
 
     def read(*names: str) -> list[bytes]:
-        packets = []
+        packets: list[bytes] = []
         for name in names:
             with tarfile.open(shared_data / "ztf" / f"{name}.tar.gz") as archive:
-                members = sorted((m for m in archive.getmembers() if m.isfile()), key=lambda member: member.name)
-                packets += [archive.extractfile(member).read() for member in members]
+                found = {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}
+            packets += [found[member] for member in sorted(found)]
         return packets
 
     return read

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -180,6 +181,8 @@ class Supervisor:
 
 
 def _first_line(text: str) -> str:
+    """Return the line of a long error that names its cause."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    caused = [line for line in lines if line.startswith("Caused by:")]
-    return (caused[-1] if caused else lines[0] if lines else "")[:300]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    python = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line) and "PythonException" not in line]
+    return (python or causes or lines[:1] or [""])[-1][:300]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from pyspark.sql import SparkSession
 
@@ -38,7 +39,8 @@ def open_session(config: Config, name: str) -> SparkSession:
             "Run `fink init`, which fetches them.",
         )
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    os.environ.setdefault("PYTHONHASHSEED", "0")
+    if config.spark.master.startswith("local"):
+        os.environ["PYSPARK_PYTHON"] = sys.executable  # workers run in the environment of the launcher
     builder = SparkSession.builder.appName(f"fink {name}").master(config.spark.master)
     for key, value in (_settings(config, jars) | config.spark.options).items():
         builder = builder.config(key, value)
