@@ -11,23 +11,18 @@ unreadable              anything else
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import fastavro
-
-from fink_broker.alert.packet import read_packet
-from fink_broker.errors import DataError
+from fink_broker.alert.packet import MAGIC, header, read_datum, read_packet
+from fink_broker.alert.schema import Schema, parse
+from fink_broker.errors import ConfigError, DataError
 
 Format = Literal["container", "schema in key", "enveloped", "bare", "unreadable"]
 Record = dict[str, Any]
 
-_MAGIC = b"Obj\x01"
 _ENVELOPE_BYTES = 5
 
 
@@ -59,7 +54,7 @@ def look(value: bytes | None, key: bytes | None, bare_format: str = "container")
     """
     if not value:
         return Look("unreadable")
-    if value.startswith(_MAGIC):
+    if value.startswith(MAGIC):
         schema = _container_schema(value)
         return Look("container", schema) if schema else Look("unreadable")
     if key and key.startswith(b"{"):
@@ -87,76 +82,40 @@ def decode(value: bytes, found: Look, packet_schema: str = "") -> Record:
     ------
     DataError
         If it cannot be decoded.
+    ConfigError
+        If the schema file is needed and cannot be read.
     """
-    if found.format == "container":
-        return read_packet(value)[0]
-    if found.format == "unreadable":
-        raise DataError("The message is no Avro, or its schema is not known.", "Set kafka.packet_format.")
-    if found.format == "schema in key":
-        return _read_datum(value, lambda: _schema_of_text(found.schema))
-    datum = value[_ENVELOPE_BYTES:] if found.format == "enveloped" else value
-    return _read_datum(datum, lambda: _schema_of_file(packet_schema))
-
-
-def _read_datum(datum: bytes, schema: Callable[[], Any]) -> Record:
-    """Read one schemaless datum."""
-    try:
-        record = fastavro.schemaless_reader(io.BytesIO(datum), schema(), None)
-    except Exception as error:  # bytes that do not fit a schema make fastavro raise errors of a dozen kinds
-        raise DataError(f"The message does not fit its schema: {type(error).__name__} {error}.") from error
-    if not isinstance(record, dict):
-        raise DataError("The message holds no Avro record.")
-    return record
+    match found.format:
+        case "container":
+            return read_packet(value)[0]
+        case "schema in key":
+            return read_datum(value, _schema_of_text(found.schema))
+        case "enveloped":
+            return read_datum(value[_ENVELOPE_BYTES:], _schema_of_file(packet_schema))
+        case "bare":
+            return read_datum(value, _schema_of_file(packet_schema))
+    raise DataError("The message is no Avro, or its schema is not known.", "Set kafka.packet_format.")
 
 
 @lru_cache(maxsize=16)
-def _schema_of_text(text: bytes) -> Any:
-    return fastavro.parse_schema(json.loads(text))
+def _schema_of_text(text: bytes) -> Schema:
+    return parse(text)
 
 
 @lru_cache(maxsize=2)
-def _schema_of_file(path: str) -> Any:
-    return fastavro.parse_schema(json.loads(Path(path).read_text()))
+def _schema_of_file(path: str) -> Schema:
+    try:
+        return parse(Path(path).read_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"The schema of packets, '{path}', cannot be read: {error.strerror}.",
+            "Set kafka.packet_schema to an Avro schema file.",
+        ) from error
 
 
 def _container_schema(value: bytes) -> bytes:
-    """Return the schema text in the header of an Avro file, empty if the header is broken.
-
-    Avro specification, "Object Container Files": magic, then a map of text to bytes in blocks.
-    """
-    at = len(_MAGIC)
+    """Return the schema text in the header of an Avro file, empty if the header is broken."""
     try:
-        while True:
-            entries, at = _varint(value, at)
-            if entries == 0:
-                return b""
-            if entries < 0:  # followed by the size of the block in bytes
-                entries, (_, at) = -entries, _varint(value, at)
-            for _ in range(entries):
-                name, at = _bytes(value, at)
-                content, at = _bytes(value, at)
-                if name == b"avro.schema":
-                    return content
-    except IndexError:
+        return header(value).schema_text
+    except DataError:
         return b""
-
-
-def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    length, at = _varint(data, at)
-    if length < 0 or at + length > len(data):
-        raise IndexError
-    return data[at : at + length], at + length
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read one zig-zag number; return it and where it ends."""
-    number = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (number >> 1) ^ -(number & 1), at
-        shift += 7
-        if shift > 63:
-            raise IndexError

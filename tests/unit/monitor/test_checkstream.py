@@ -125,10 +125,12 @@ def test_rubbish_is_unreadable(value: bytes | None) -> None:
 
 
 def test_data_that_do_not_fit_their_schema() -> None:
-    with pytest.raises(DataError, match="does not fit its schema"):
+    with pytest.raises(DataError, match="cannot be decoded"):
         decode(datum()[:20], look(datum(), KEY))
-    with pytest.raises(DataError, match="does not fit its schema"):
+    with pytest.raises(DataError, match="no JSON"):
         decode(datum(), look(datum(), b"{no json"))
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        decode(datum(), look(datum(), None, "bare"))
 
 
 def test_one_alert_in_readable_form() -> None:
