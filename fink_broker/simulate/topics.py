@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import wait
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -14,6 +15,7 @@ from fink_broker.errors import ServiceError, UsageError
 #: largest message in bytes; what the embedded Kafka takes
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 _PAUSE_SECONDS = 1.0
+_PIECE = 0.2
 _ANSWER_SECONDS = 10.0
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,249}")
 #: what an admin request meets while Kafka is away or coming up
@@ -97,6 +99,9 @@ class Topics:
     def _create(self, name: str) -> None:
         topic = NewTopic(name, self._partitions, config={"max.message.bytes": str(MAX_MESSAGE_BYTES)})
         answer = self._admin.create_topics([topic], request_timeout=_ANSWER_SECONDS)[name]
+        while not wait([answer], timeout=_PIECE).done:
+            if self._stop.is_set():
+                return
         try:
             answer.result()
         except KafkaException as error:
@@ -109,7 +114,7 @@ class Topics:
         while not self._stop.is_set():
             try:
                 request()
-                return True
+                return not self._stop.is_set()
             except KafkaException as error:
                 reason: KafkaError = error.args[0]
                 if reason.code() not in _AWAY:
