@@ -107,7 +107,7 @@ class CommitLog:
 
     def ids(self) -> list[str]:
         """Return the ids of all commits, by name."""
-        return [info.base_name.removesuffix(".json") for info in self._storage.list(COMMITS, ".json")]
+        return [info.base_name.removesuffix(".json") for info in self._storage.find(COMMITS, ".json")]
 
     def has(self, commit_id: str) -> bool:
         """Tell whether a batch is committed."""

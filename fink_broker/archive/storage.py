@@ -33,7 +33,7 @@ class Storage:
     def _full(self, path: str) -> str:
         return f"{self.root}/{path}" if path else self.root
 
-    def list(self, path: str, suffix: str = "", recursive: bool = False) -> list[fs.FileInfo]:
+    def find(self, path: str, suffix: str = "", recursive: bool = False) -> list[fs.FileInfo]:
         """Return files below ``path`` that end in ``suffix``, by name; none if the folder is absent."""
         selector = fs.FileSelector(self._full(path), recursive=recursive, allow_not_found=True)
         found = [

@@ -50,7 +50,7 @@ class AlertTable:
     def staged(self, commit_id: str) -> list[str]:
         """Return the staged Parquet files of a batch, relative to the table, in the order of their names."""
         prefix = f"{self.storage.root}/"
-        found = self.storage.list(f"{STAGING}/{commit_id}", ".parquet", recursive=True)
+        found = self.storage.find(f"{STAGING}/{commit_id}", ".parquet", recursive=True)
         return [info.path.removeprefix(prefix) for info in found if "/_" not in info.path.rpartition(STAGING)[2]]
 
     def publish(self, commit_id: str) -> list[DataFile]:
@@ -117,6 +117,6 @@ class AlertTable:
         for partition in self.storage.folders(""):
             if "=" not in partition:
                 continue
-            for info in self.storage.list(partition, ".parquet"):
+            for info in self.storage.find(partition, ".parquet"):
                 if info.base_name.startswith(f"{commit_id}-"):
                     self.storage.remove(f"{partition}/{info.base_name}")

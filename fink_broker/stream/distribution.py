@@ -179,8 +179,6 @@ def latencies(seconds: np.ndarray) -> dict[str, Any]:
     return {
         "latency_seconds": {"p50": p50, "p95": p95, "p99": p99, "max": float(seconds.max())},
         "latency_histogram": [
-            [round(float(edge), 3), int(number)]
-            for edge, number in zip(LATENCY_EDGES, numbers, strict=True)
-            if number
+            [round(float(edge), 3), int(number)] for edge, number in zip(LATENCY_EDGES, numbers, strict=True) if number
         ],
     }

@@ -49,4 +49,3 @@ def read_alerts(spark: SparkSession, table: AlertTable, commits: list[Commit]) -
         schema = StructType.fromJson(json.loads(table.read_schema(names.pop())))
         return reader.schema(schema.add("night", "string")).parquet(*uris)
     return reader.option("mergeSchema", "true").parquet(*uris)
-

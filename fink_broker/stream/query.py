@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
@@ -93,31 +94,38 @@ class Supervisor:
         self._job, self._config, self._say, self._stop = job, config, say, stop
         self._checkpoint = Storage(checkpoint)
         self._failure: BaseException | None = None
+        self._done = 0  # batches since the query was started last
         self._in_batch = threading.Lock()
 
     def run(self, spark: SparkSession) -> None:
-        """Run until stopped; Kafka's troubles are waited out, all others end the job.
+        """Run until stopped; Kafka's troubles are waited out, a query that cannot make a step ends the job.
 
         Raises
         ------
         FinkError
             What went wrong, in a sentence.
         """
-        pause = 1.0
+        pause = 0.5
         while not self._stop.is_set() and self._job.wait_for_input(self._stop, self._say):
-            self._job.recover(spark)
             begun = time.monotonic()
-            query = self._start(spark)
-            self._say("running")
-            trouble = self._watch(query)
+            try:
+                self._job.recover(spark)
+                query = self._start(spark)
+                self._say("running")
+                trouble = self._watch(query)
+            except (ConnectionError, Py4JError) as error:
+                raise ServiceError(
+                    f"The Java process of {self._job.name} is gone: it was killed, or ran out of memory.",
+                    "Nothing was lost: start it again; spark.driver_memory sets its heap.",
+                ) from error
             if trouble is None:
                 return
-            pause = 1.0 if time.monotonic() - begun > 60 else min(pause * 2, 30.0)
-            self._say(f"Kafka trouble, trying again in {pause:.0f} s: {trouble}")
+            pause = 1.0 if time.monotonic() - begun > 60 or self._done else min(pause * 2, 30.0)
+            self._say(f"starting the query again in {pause:.0f} s: {trouble}")
             self._stop.wait(pause)
 
     def _start(self, spark: SparkSession) -> StreamingQuery:
-        self._failure = None
+        self._failure, self._done = None, 0
         writer: DataStreamWriter = self._job.source(spark).writeStream
         seconds = self._config.stream.trigger_seconds
         return (
@@ -138,13 +146,14 @@ class Supervisor:
             except BaseException as error:
                 self._failure = error
                 raise
+            self._done += 1
 
     def _query_id(self) -> str:
         """Return the first 8 characters of the id that Spark gave this checkpoint when it was made."""
         return str(json.loads(self._checkpoint.read("metadata"))["id"])[:8]
 
     def _watch(self, query: StreamingQuery) -> str | None:
-        """Wait for the query to end; return Kafka's trouble if that ended it, None if it was asked to."""
+        """Wait for the query to end; return what passing trouble ended it, None if it was asked to."""
         while query.isActive:
             if self._stop.wait(0.2):
                 return self._drain(query)
@@ -172,6 +181,10 @@ class Supervisor:
         error: StreamingQueryException | None = query.exception()
         text = str(self._failure or error or "")
         if any(sign in text for sign in _KAFKA_TROUBLE):
+            return _first_line(text)
+        if self._failure is None and self._done:
+            # Not our batch but Spark's own bookkeeping failed, after a step forward. It is known to happen in the
+            # first batch after a kill (the Kafka source's metrics); a fresh start of the query goes on from there.
             return _first_line(text)
         log.error("the query ended", exc_info=self._failure)
         raise ServiceError(

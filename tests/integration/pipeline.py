@@ -15,6 +15,9 @@ from fink_broker.config.model import Config
 from fink_broker.stream.kafka_io import MAX_MESSAGE_BYTES
 from fink_broker.stream.query import Job, Supervisor
 
+#: what ended the jobs that run in threads
+FAILURES: list[BaseException] = []
+
 
 def create_topic(servers: str, name: str, partitions: int = 4) -> None:
     """Create a topic and wait until it is there."""
@@ -36,14 +39,14 @@ def send(servers: str, topic: str, values: list[bytes | None]) -> None:
 @contextmanager
 def running(job: Job, config: Config, spark) -> Iterator[list[str]]:
     """Run a job in a thread while the block lasts, then drain it; gives the list of what it says."""
-    stop, said, failures = threading.Event(), [], []
+    stop, said = threading.Event(), []
     checkpoint = Layout(config.storage.online).checkpoint(job.name)
 
     def work() -> None:
         try:
             Supervisor(job, config, checkpoint, stop, said.append).run(spark)
         except BaseException as error:
-            failures.append(error)
+            FAILURES.append(error)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -52,8 +55,8 @@ def running(job: Job, config: Config, spark) -> Iterator[list[str]]:
     finally:
         stop.set()
         thread.join(60)
-        if failures:
-            raise failures[0]
+        if FAILURES:
+            raise FAILURES.pop()
     assert not thread.is_alive(), "the job did not drain within a minute"
 
 
@@ -61,6 +64,8 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None
     """Wait for a condition; fail with its description if it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():
+        if FAILURES:
+            raise FAILURES[0]
         assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
         time.sleep(0.1)
 

@@ -128,13 +128,13 @@ partitions = 3
     packets = fresh_packets(unpacked("ztf_public_20231018"), ALERTS)
     assert len(packets) == ALERTS
     dice, broker = random.Random(SEED), Broker(conf)
-    sender = threading.Thread(target=send_slowly, args=(kafka, topic, packets, 90))
+    sender = threading.Thread(target=send_slowly, args=(kafka, topic, packets, 150))
     for job in JOBS:
         broker.start(job)
     sender.start()
     victims = Counter()
     for count in range(KILLS):
-        time.sleep(dice.uniform(2, 14))
+        time.sleep(dice.uniform(5, 25))
         job = JOBS[count % len(JOBS)]
         victims[job, broker.kill(job, dice)] += 1
         broker.start(job)
