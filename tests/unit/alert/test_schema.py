@@ -60,9 +60,7 @@ def test_evolving_twice_changes_nothing():
 
 def test_a_record_without_an_alert_s_essentials_is_refused():
     assert refusal(NEW) is None
-    assert refusal(record("weather", wind="float")) == (
-        "another schema (weather): no objectId, candid, candidate.jd"
-    )
+    assert refusal(record("weather", wind="float")) == ("another schema (weather): no objectId, candid, candidate.jd")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"string"', '{"type": "enum"}', '{"type": "record"}', "\x00"])
