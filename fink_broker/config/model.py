@@ -87,6 +87,11 @@ class SparkConfig(Section):
     master: str = Field("local[2]", description="Spark master URL")
     driver_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="heap of each job's driver")
     executor_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of each executor on a cluster")
+    java_options: str = Field(
+        "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        description="flags of the Java processes; the default compiles little and early, which suits two cores "
+        "(benchmarks/end_to_end); leave it empty where there are cores to spare",
+    )
     log_level: Literal["ERROR", "WARN", "INFO"] = Field("WARN", description="level of Spark's own log")
     options: dict[str, str] = Field({}, description="further spark.* options, passed through")
 

@@ -163,6 +163,7 @@ class KafkaServer:
             "-Xms64m",
             "-XX:+UseG1GC",
             "-XX:MaxGCPauseMillis=20",
+            "-XX:TieredStopAtLevel=1",  # up sooner, and no second compiler beside the jobs
             "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true",
             "-Djava.net.preferIPv4Stack=true",

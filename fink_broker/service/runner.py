@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 import psutil
 import structlog
 from rich.console import Console
 
+from fink_broker.archive import free_gib
 from fink_broker.config.model import Config
 from fink_broker.errors import FinkError, ServiceError
 from fink_broker.service import java_parts, logs
@@ -32,7 +31,6 @@ from fink_broker.service.state import (
     now,
 )
 
-GIB = 1024**3
 LEFTOVER_GRACE_SECONDS = 30.0
 INTERRUPTED_EXIT_CODE = 130
 
@@ -56,15 +54,11 @@ def check_ready(service: Service, config: Config, console: Console) -> None:
 
 def check_free_space(config: Config) -> None:
     """Raise ServiceError if the disk of the state or of the data is nearly full."""
-    folders = [config.storage.state]
-    if "://" not in config.storage.online:
-        folders.append(Path(config.storage.online))
-    for folder in folders:
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        free_gib = shutil.disk_usage(there).free / GIB
-        if free_gib < config.storage.min_free_gib:
+    for folder in (config.storage.state, config.storage.online):
+        free = free_gib(folder)
+        if free is not None and free < config.storage.min_free_gib:
             raise ServiceError(
-                f"The disk of {folder} has {free_gib:.2f} GiB free, less than storage.min_free_gib = "
+                f"The disk of {folder} has {free:.2f} GiB free, less than storage.min_free_gib = "
                 f"{config.storage.min_free_gib:g}.",
                 "Free some space, or lower storage.min_free_gib.",
             )

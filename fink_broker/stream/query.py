@@ -23,7 +23,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
 
-from fink_broker.archive.storage import Storage
+from fink_broker.archive.storage import Storage, free_gib
 from fink_broker.config import Config
 from fink_broker.errors import FinkError, ServiceError
 
@@ -37,6 +37,10 @@ _KAFKA_TROUBLE = (
     "DisconnectException",
     "Failed to construct kafka",
 )
+
+
+#: between two looks at a disk that is full
+SPACE_SECONDS = 5.0
 
 
 class Drained(Exception):
@@ -139,6 +143,7 @@ class Supervisor:
     def _process(self, rows: DataFrame, number: int) -> None:
         """Give one batch to the job; runs in a thread of Spark's."""
         with self._in_batch:
+            self._wait_for_space()
             if self._stop.is_set():
                 raise Drained
             try:
@@ -147,6 +152,17 @@ class Supervisor:
                 self._failure = error
                 raise
             self._done += 1
+
+    def _wait_for_space(self) -> None:
+        """Pause while the disk is nearly full: a batch that cannot be written whole is not begun."""
+        least, paused = self._config.storage.min_free_gib, False
+        while (free := free_gib(self._config.storage.online)) is not None and free < least:
+            self._say(f"paused: {free:.2f} GiB free on the disk of {self._config.storage.online}, {least:g} needed")
+            paused = True
+            if self._stop.wait(SPACE_SECONDS):
+                return
+        if paused:
+            self._say("running")
 
     def _query_id(self) -> str:
         """Return the first 8 characters of the id that Spark gave this checkpoint when it was made."""

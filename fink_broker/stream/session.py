@@ -19,8 +19,7 @@ AVRO_LIMITS = {
 }
 
 JAVA_OPTIONS = " ".join(
-    ["-XX:+UseG1GC", "-XX:MaxGCPauseMillis=200", "-Dlog4j2.level=WARN", "-Duser.timezone=UTC"]
-    + [f"-D{name}={value}" for name, value in AVRO_LIMITS.items()]
+    ["-Dlog4j2.level=WARN", "-Duser.timezone=UTC"] + [f"-D{name}={value}" for name, value in AVRO_LIMITS.items()]
 )
 
 
@@ -52,12 +51,13 @@ def open_session(config: Config, name: str) -> SparkSession:
 def _settings(config: Config, jars: list[str]) -> dict[str, str]:
     # On one machine jars go on the class path as they are; a cluster gets them shipped.
     local = config.spark.master.startswith("local")
+    java_options = f"{JAVA_OPTIONS} {config.spark.java_options}"
     return {
         "spark.driver.extraClassPath" if local else "spark.jars": (":" if local else ",").join(jars),
         "spark.driver.memory": config.spark.driver_memory,
         "spark.executor.memory": config.spark.executor_memory,
-        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
-        "spark.executor.extraJavaOptions": JAVA_OPTIONS,
+        "spark.driver.extraJavaOptions": java_options,
+        "spark.executor.extraJavaOptions": java_options,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -19,7 +20,6 @@ from rich.console import Console
 
 from fink_broker.config.model import Config, LogConfig, StorageConfig, StreamConfig
 from fink_broker.errors import DataError, JavaMissing, ServiceError
-from fink_broker.service import runner
 from fink_broker.service.catalogue import EntryPoint, Service
 from fink_broker.service.runner import check_free_space, run_service
 from fink_broker.service.state import ServiceState, StateStore
@@ -147,8 +147,8 @@ def test_missing_java_is_said_before_anything_starts(
 def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     config = Config(storage=StorageConfig(state=tmp_path / "new" / "state", online="hdfs://x/y", min_free_gib=2))
-    monkeypatch.setattr(runner.shutil, "disk_usage", lambda _: usage(10 << 30, 9 << 30, 1 << 30))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10 << 30, 9 << 30, 1 << 30))
     with pytest.raises(ServiceError, match=r"has 1\.00 GiB free, less than storage\.min_free_gib = 2"):
         check_free_space(config)
-    monkeypatch.setattr(runner.shutil, "disk_usage", lambda _: usage(10 << 30, 7 << 30, 3 << 30))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10 << 30, 7 << 30, 3 << 30))
     check_free_space(config)

@@ -1,0 +1,1 @@
+"""What speed is claimed, each reproducible with one command."""

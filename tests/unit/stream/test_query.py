@@ -1,0 +1,60 @@
+"""The supervisor of a streaming query, where no Spark is needed: what a batch waits for, and what an error says."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from fink_broker.config.model import Config, StorageConfig
+from fink_broker.stream import query
+from fink_broker.stream.query import Drained, Supervisor, _first_line
+
+
+class Notes:
+    """A job that notes its batches."""
+
+    name = "notes"
+
+    def __init__(self) -> None:
+        self.batches: list[str] = []
+
+    def process(self, batch) -> None:
+        self.batches.append(batch.id)
+
+
+@pytest.fixture
+def supervised(tmp_path, monkeypatch):
+    """Return job, supervisor, stop and what was said, on a disk whose free GiB are taken from a list."""
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "metadata").write_text(json.dumps({"id": "0123456789abcdef"}))
+    config = Config(storage=StorageConfig(online=str(tmp_path), state=tmp_path, min_free_gib=1))
+    job, stop, said, free = Notes(), threading.Event(), [], []
+    monkeypatch.setattr(query, "free_gib", lambda _: free.pop(0))
+    monkeypatch.setattr(query, "SPACE_SECONDS", 0.01)
+    return job, Supervisor(job, config, str(tmp_path / "checkpoint"), stop, said.append), stop, said, free
+
+
+def test_a_batch_waits_for_room_on_the_disk(supervised):
+    job, supervisor, _, said, free = supervised
+    free += [0.5, 0.9, 1.5]
+    supervisor._process(None, 7)
+    assert job.batches == ["01234567-000000007"]
+    assert [text.split(":")[0] for text in said] == ["paused", "paused", "running"]
+
+
+def test_a_full_disk_does_not_hinder_a_stop(supervised):
+    job, supervisor, stop, _, free = supervised
+    free += [0.5, 0.5]
+    stop.set()
+    with pytest.raises(Drained):
+        supervisor._process(None, 7)
+    assert job.batches == []
+
+
+def test_an_error_of_spark_is_told_by_its_cause():
+    text = "Job aborted.\n\tat org.x\nCaused by: java.io.IOException: disk gone\n\tat org.y\n"
+    assert _first_line(text) == "Caused by: java.io.IOException: disk gone"
+    assert _first_line("PythonException: x\nValueError: no such model\n") == "ValueError: no such model"
+    assert _first_line("") == ""
