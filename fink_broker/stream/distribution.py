@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,13 @@ from fink_broker.config import Config
 from fink_broker.config.secrets import distribution_credentials
 from fink_broker.filters.engine import TOPICS, add_topics
 from fink_broker.stream import kafka_io
+from fink_broker.stream.enrich import enrich
 from fink_broker.stream.handoff import follow, new_commits, read_alerts, taken_in
 from fink_broker.stream.messages import messages
-from fink_broker.stream.query import Batch, Supervisor
-from fink_broker.stream.session import open_session
+from fink_broker.stream.query import Batch
+from fink_broker.stream.run import run_job
+from fink_broker.stream.stream2raw import raw_schema
+from fink_broker.stream.warmup import blank_alerts
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +42,7 @@ LATENCY_EDGES = np.concatenate([np.arange(0.25, 10.01, 0.25), np.arange(11, 61),
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
     """Run the job until told to stop (a service entry point)."""
-    job = Distribution(config)
-    say("starting Spark")
-    spark = open_session(config, job.name)
-    Supervisor(job, config, Layout(config.storage.online).checkpoint(job.name), stop, say).run(spark)
-    spark.stop()
+    run_job(Distribution(config), config, stop, say)
 
 
 class Distribution:
@@ -88,6 +88,13 @@ class Distribution:
             log.info("created the topic %s", name)
         return True
 
+    def warm_up(self, spark: SparkSession, folder: Path) -> None:
+        """Filter and encode a blank alert, and send it nowhere."""
+        raw = blank_alerts(spark, folder, raw_schema(spark, self.config))
+        science = spark.read.schema(enrich(raw, self.config).schema).parquet(*raw.inputFiles())
+        routed, _ = self._route(science)
+        routed.write.format("noop").mode("overwrite").save()
+
     def recover(self, spark: SparkSession) -> None:
         """See which science batches are done."""
         self.topics.create()
@@ -125,20 +132,15 @@ class Distribution:
     def _send(self, alerts: DataFrame) -> dict[str, int]:
         """Send the alerts to the topics they pass; return how many went to each."""
         settings = self.config.distribution
-        names = settings.topics
-        observed = Observation()
-        routed = add_topics(alerts, names).observe(
-            observed, *[F.count(F.when(F.array_contains(TOPICS, name), 1)).alias(name) for name in names]
-        )
         connection = kafka_io.spark_options(
             self.config.output_servers,
             settings.security_protocol,
             settings.sasl_mechanism,
             distribution_credentials(os.environ),
         )
+        routed, observed = self._route(alerts)
         (
-            messages(routed, settings.prefix, settings.partitions, self.survey)
-            .write.format("kafka")
+            routed.write.format("kafka")
             .mode("append")
             .options(**connection)
             .option("kafka.compression.type", settings.compression)
@@ -150,6 +152,15 @@ class Distribution:
             .save()
         )
         return dict(observed.get)
+
+    def _route(self, alerts: DataFrame) -> tuple[DataFrame, Observation]:
+        """Return the messages of alerts, and what will know how many pass each filter once they are sent."""
+        settings, observed = self.config.distribution, Observation()
+        routed = add_topics(alerts, settings.topics).observe(
+            observed,
+            *[F.count(F.when(F.array_contains(TOPICS, name), 1)).alias(name) for name in settings.topics],
+        )
+        return messages(routed, settings.prefix, settings.partitions, self.survey), observed
 
     def _kafka_times(self, commits: list[Commit]) -> np.ndarray:
         """Return when the alerts of some commits came into Kafka (unix seconds, shape (n,))."""

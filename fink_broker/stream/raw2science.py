@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
@@ -18,8 +19,10 @@ from fink_broker.config import Config
 from fink_broker.science.registry import build_pipeline
 from fink_broker.stream.enrich import CUT, FAILED, enrich, quality_cut
 from fink_broker.stream.handoff import follow, new_commits, read_alerts, taken_in
-from fink_broker.stream.query import Batch, Supervisor
-from fink_broker.stream.session import open_session
+from fink_broker.stream.query import Batch
+from fink_broker.stream.run import run_job
+from fink_broker.stream.stream2raw import raw_schema
+from fink_broker.stream.warmup import blank_alerts
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +31,7 @@ CUTS = ("nbad", "rb", "fid")
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
     """Run the job until told to stop (a service entry point)."""
-    job = Raw2Science(config)
-    say("starting Spark")
-    spark = open_session(config, job.name)
-    Supervisor(job, config, Layout(config.storage.online).checkpoint(job.name), stop, say).run(spark)
-    spark.stop()
+    run_job(Raw2Science(config), config, stop, say)
 
 
 class Raw2Science:
@@ -52,6 +51,12 @@ class Raw2Science:
         """Nothing to wait for: the raw table is a folder."""
         self.raw.create()
         return not stop.is_set()
+
+    def warm_up(self, spark: SparkSession, folder: Path) -> None:
+        """Classify a blank alert, one for each Python worker."""
+        passes = {"candidate": {"rb": 1.0, "nbad": 0, "fid": 1}}
+        alerts = blank_alerts(spark, folder, raw_schema(spark, self.config), passes)
+        self._write(alerts, str(folder / "science"))
 
     def recover(self, spark: SparkSession) -> None:
         """Clear half-written batches and see which raw batches are done."""
@@ -75,7 +80,7 @@ class Raw2Science:
         schema = ""
         if any(commit.files for commit in commits):
             alerts = read_alerts(batch.rows.sparkSession, self.raw, commits)
-            observed, schema = self._write(alerts, batch.id)
+            observed, schema = self._write(alerts, self.science.staging(batch.id))
         files = self.science.publish(batch.id)
         cuts = {name: observed[f"cut_{name}"] for name in CUTS if observed.get(f"cut_{name}")}
         commit = Commit(
@@ -99,8 +104,8 @@ class Raw2Science:
         self._done.update(inputs)
         self._report(commit)
 
-    def _write(self, alerts: DataFrame, commit_id: str) -> tuple[dict[str, int], str]:
-        """Write the enriched alerts of a batch to staging; return what was counted and the schema's name."""
+    def _write(self, alerts: DataFrame, folder: str) -> tuple[dict[str, int], str]:
+        """Write the enriched alerts of a batch to a folder; return what was counted and the schema's name."""
         cuts, failures = Observation(), Observation()
         cut = F.col(CUT)
         kept = (
@@ -113,7 +118,7 @@ class Raw2Science:
         enriched = enrich(kept, self.config).observe(
             failures, *[F.count(F.when(F.array_contains(failed, name), 1)).alias(name) for name in self.modules]
         )
-        enriched.write.mode("overwrite").partitionBy("night").parquet(self.science.staging(commit_id))
+        enriched.write.mode("overwrite").partitionBy("night").parquet(folder)
         return cuts.get | failures.get, self._schema_name(enriched)
 
     def _schema_name(self, enriched: DataFrame) -> str:

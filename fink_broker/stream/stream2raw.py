@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.avro.functions import from_avro
+from pyspark.sql.types import StructType
 
 from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.alert.survey import SURVEYS, Survey
@@ -41,19 +44,16 @@ from fink_broker.stream.decode import (
     split,
 )
 from fink_broker.stream.dedup import SeenCandids, pack, remember
-from fink_broker.stream.query import Batch, Supervisor
-from fink_broker.stream.session import open_session
+from fink_broker.stream.query import Batch
+from fink_broker.stream.run import run_job
+from fink_broker.stream.warmup import blank_messages
 
 log = logging.getLogger(__name__)
 
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
     """Run the job until told to stop (a service entry point)."""
-    job = Stream2Raw(config)
-    say("starting Spark")
-    spark = open_session(config, job.name)
-    Supervisor(job, config, Layout(config.storage.online).checkpoint(job.name), stop, say).run(spark)
-    spark.stop()
+    run_job(Stream2Raw(config), config, stop, say)
 
 
 class Stream2Raw:
@@ -84,6 +84,14 @@ class Stream2Raw:
             stop,
             say,
         )
+
+    def warm_up(self, spark: SparkSession, folder: Path) -> None:
+        """Decode a blank packet."""
+        containers = self.config.kafka.model_copy(update={"packet_format": "container"})
+        other = Stream2Raw(self.config.model_copy(update={"kafka": containers}))
+        messages = split(blank_messages(spark, folder, ztf_reading_schema()), "container")
+        _, decoded = other._write_alerts(messages, str(folder / "raw"))
+        other._write_rejected(decoded, str(folder / "rejected"))
 
     def recover(self, spark: SparkSession) -> None:
         """Clear half-written batches and remember the candids of the committed ones."""
@@ -124,11 +132,14 @@ class Stream2Raw:
             return
         started = time.time()
         messages = split(batch.rows, self.config.kafka.packet_format)
-        counted, decoded = self._write_alerts(messages, batch.id)
+        counted, decoded = self._write_alerts(messages, self.raw.staging(batch.id))
         if counted["in"] == 0:
             self.raw.discard(batch.id)
             return
-        reasons = self._write_rejected(decoded, batch.id) if counted["rejected"] else {}
+        reasons: dict[str, int] = {}
+        if counted["rejected"]:
+            self._write_rejected(decoded, self.rejected.staging(batch.id))
+            reasons = self._count_reasons(batch.id)
         candids, duplicates = self._drop_repeats(batch.id)
         files, rejected_files = self.raw.publish(batch.id), self.rejected.publish(batch.id)
         offsets = read_offsets(batch)
@@ -158,8 +169,8 @@ class Stream2Raw:
         self.seen.add(candids)
         self._report(commit)
 
-    def _write_alerts(self, messages: DataFrame, commit_id: str) -> tuple[dict[str, int], DataFrame]:
-        """Write the readable alerts of a batch to staging; return counts and the decoded messages."""
+    def _write_alerts(self, messages: DataFrame, folder: str) -> tuple[dict[str, int], DataFrame]:
+        """Write the readable alerts of a batch to a folder; return counts and the decoded messages."""
         if not self.writers.known:
             discover(messages, self.writers)
         while True:
@@ -174,18 +185,21 @@ class Stream2Raw:
             )
             alerts = _raw_columns(counting.where(reason.isNull()), self.survey)
             files = alerts.sparkSession.sparkContext.defaultParallelism
-            alerts.coalesce(files).write.mode("overwrite").partitionBy("night").parquet(self.raw.staging(commit_id))
+            alerts.coalesce(files).write.mode("overwrite").partitionBy("night").parquet(folder)
             counted = observed.get
             if not counted["unknown"] or not discover(messages, self.writers):
                 self.writers.forget_beyond(MOST_SCHEMAS)
                 return counted, decoded
 
-    def _write_rejected(self, decoded: DataFrame, commit_id: str) -> dict[str, int]:
-        """Write the messages that are no alerts, whole, to staging; return how many for each reason."""
+    def _write_rejected(self, decoded: DataFrame, folder: str) -> None:
+        """Write the messages that are no alerts, whole, to a folder."""
         rejected = decoded.where(F.col(REASON).isNotNull()).select(
             f"{ORIGIN}.*", REASON, VALUE, F.date_format(f"{ORIGIN}.timestamp", "yyyyMMdd").alias("date")
         )
-        rejected.coalesce(1).write.mode("overwrite").partitionBy("date").parquet(self.rejected.staging(commit_id))
+        rejected.coalesce(1).write.mode("overwrite").partitionBy("date").parquet(folder)
+
+    def _count_reasons(self, commit_id: str) -> dict[str, int]:
+        """Return how many messages of a batch were rejected for each reason."""
         reasons: dict[str, int] = {}
         for path in self.rejected.staged(commit_id):
             column = pq.read_table(f"{self.rejected.storage.root}/{path}", columns=[REASON], partitioning=None)[REASON]
@@ -243,6 +257,15 @@ def _raw_columns(decoded: DataFrame, survey: Survey) -> DataFrame:
         F.current_timestamp().alias("brokerIngestTimestamp"),
         night_column(F.col(ALERT)["candidate"]["jd"], survey).alias("night"),
     )
+
+
+def raw_schema(spark: SparkSession, config: Config) -> StructType:
+    """Return the schema of the raw table as long as no writer brings new fields, ``night`` included."""
+    reading = ztf_reading_schema()
+    alert = from_avro(F.lit(None).cast("binary"), reading).alias(ALERT)
+    origin = "named_struct('topic', '', 'partition', 0, 'offset', 0L, 'timestamp', timestamp_seconds(0))"
+    blank = spark.range(1).select(alert, F.expr(origin).alias(ORIGIN))
+    return _raw_columns(blank, SURVEYS[config.survey]).schema
 
 
 def read_offsets(batch: Batch) -> dict[str, dict[str, list[int | None]]]:
