@@ -25,7 +25,7 @@ import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 from rich.console import Console
@@ -36,6 +36,7 @@ from benchmarks.measure import TreeMemory, load_packets, machine, spread
 from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.alert.survey import ZTF
 from fink_broker.config import Config
+from fink_broker.config.model import SparkConfig
 from fink_broker.service import java_parts
 from fink_broker.stream.decode import ALERT, REASON, WriterSchemas, decode, discover, split
 from fink_broker.stream.session import open_session
@@ -77,16 +78,24 @@ def write_messages(packets: list[bytes], folder: Path) -> None:
                 }
             ),
             folder / f"{number}.parquet",
+            # as close to Kafka's bytes as a file comes: reading shall cost next to nothing
+            compression="none",
+            use_dictionary=False,
         )
 
 
-def in_jvm(messages: DataFrame, columns: tuple[str, ...], config: Config) -> DataFrame:
-    """Decode as the broker does."""
+def learn_schemas(messages: DataFrame) -> WriterSchemas:
+    """Learn the writers' schemas, as a job does in its first batch and never again."""
     writers = WriterSchemas(ztf_reading_schema())
-    packaged = split(messages, "container")
-    discover(packaged, writers)
-    decoded = decode(packaged, writers, config, ZTF)
-    return decoded.where(F.col(REASON).isNull()).select(*[F.col(ALERT)[name].alias(name) for name in columns])
+    discover(split(messages, "container"), writers)
+    return writers
+
+
+def in_jvm(messages: DataFrame, columns: tuple[str, ...], writers: WriterSchemas, config: Config) -> DataFrame:
+    """Decode as stream2raw does, counting on the way."""
+    decoded = decode(split(messages, "container"), writers, config, ZTF)
+    counted = decoded.observe(Observation(), F.count(F.lit(1)).alias("in"), F.count(REASON).alias("rejected"))
+    return counted.where(F.col(REASON).isNull()).select(*[F.col(ALERT)[name].alias(name) for name in columns])
 
 
 def row_by_row(messages: DataFrame, columns: tuple[str, ...], kind: StructType) -> DataFrame:
@@ -96,7 +105,7 @@ def row_by_row(messages: DataFrame, columns: tuple[str, ...], kind: StructType) 
         record = next(fastavro.reader(io.BytesIO(value)))
         return {name: record.get(name) for name in columns}
 
-    alert = F.udf(read, StructType([kind[name] for name in columns]))
+    alert = F.udf(read, StructType([kind[name] for name in columns]), useArrow=False)
     return messages.select(alert("value").alias(ALERT)).select(f"{ALERT}.*")
 
 
@@ -121,9 +130,10 @@ def compare(
     """
     config = Config()
     messages = spark.read.parquet(str(folder / "messages"))
-    kind = in_jvm(messages, columns, config).schema
+    writers = learn_schemas(messages)
+    kind = in_jvm(messages, columns, writers, config).schema
     ways: dict[str, Callable[[], DataFrame]] = {
-        "in the JVM": lambda: in_jvm(messages, columns, config),
+        "in the JVM": lambda: in_jvm(messages, columns, writers, config),
         "row by row": lambda: row_by_row(messages, columns, kind),
     }
     runs: dict[str, list[Run]] = {way: [] for way in ways}
@@ -159,8 +169,9 @@ def report(console: Console, title: str, runs: dict[str, list[Run]], alerts: int
 
 def main(
     source: Annotated[str, typer.Option(help="Folder or file of alerts, or synthetic.")] = "synthetic",
-    alerts: Annotated[int, typer.Option(help="How many alerts.")] = 2000,
+    alerts: Annotated[int, typer.Option(help="How many alerts.")] = 6000,
     rounds: Annotated[int, typer.Option(help="How often each way is measured.")] = 5,
+    java_options: Annotated[str, typer.Option(help="Flags of Spark's JVM.")] = SparkConfig().java_options,
 ) -> None:
     """Compare two ways to decode packets and write them."""
     console = Console()
@@ -173,7 +184,7 @@ def main(
     try:
         write_messages(packets, folder / "messages")
         del packets
-        spark = open_session(Config(), "benchmark")
+        spark = open_session(Config(spark=SparkConfig(java_options=java_options)), "benchmark")
         whole = tuple(field["name"] for field in json.loads(ztf_reading_schema())["fields"])
         for title, columns in {"Columns of the light curve": LIGHT_CURVE, "Whole packets, with cutouts": whole}.items():
             report(console, title, compare(spark, folder, columns, rounds, alerts), alerts, size)

@@ -66,6 +66,8 @@ def _settings(config: Config, jars: list[str]) -> dict[str, str]:
         "spark.sql.parquet.compression.codec": "snappy",
         # images do not repeat: looking for repeats in them only costs
         "spark.hadoop.parquet.enable.dictionary": "false",
+        # rows read at once: 4096, the default, would be 300 MB of alerts
+        "spark.sql.parquet.columnarReaderBatchSize": "256",
         "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
         # several nights in one batch are written side by side rather than sorted first
         "spark.sql.maxConcurrentOutputFileWriters": "32",

@@ -15,6 +15,7 @@ from fink_broker.config.loader import REPOSITORY, _defaults, field_of
 from fink_broker.config.model import Config
 from fink_broker.config.secrets import Credentials, kafka_credentials
 from fink_broker.config.show import show
+from fink_broker.config.template import render
 from fink_broker.errors import ConfigError
 
 CONF = REPOSITORY / "conf"
@@ -37,6 +38,10 @@ def test_the_file_for_one_machine_holds_every_key_with_its_default(tmp_path):
         assert lines[int(origin.split()[-1]) - 1].startswith(f"{key.split('.')[-1]} = ")
         assert lines[int(origin.split()[-1]) - 2].startswith("# ")
         assert field_of(key).description
+
+
+def test_the_file_for_one_machine_is_what_the_model_says():
+    assert (CONF / "fink.conf").read_text() == render()
 
 
 def test_the_cluster_file_loads():
