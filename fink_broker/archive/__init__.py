@@ -2,7 +2,6 @@
 
 from fink_broker.archive.commits import Commit, CommitLog, DataFile
 from fink_broker.archive.layout import Layout
-from fink_broker.archive.storage import free_gib
 from fink_broker.archive.table import AlertTable
 
-__all__ = ["AlertTable", "Commit", "CommitLog", "DataFile", "Layout", "free_gib"]
+__all__ = ["AlertTable", "Commit", "CommitLog", "DataFile", "Layout"]

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 
 from pyarrow import fs
-
-GIB = 1024**3
-
-
-def free_gib(location: str | Path) -> float | None:
-    """Return the free space in GiB of the disk a local folder is, or will be, on; None for a URI."""
-    if "://" in str(location):
-        return None
-    folder = Path(location).absolute()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return shutil.disk_usage(there).free / GIB
 
 
 class Storage:

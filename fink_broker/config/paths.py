@@ -1,8 +1,9 @@
-"""Where parts that belong to the installation are found."""
+"""Where parts of the installation are found, and how much room their disk has."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,3 +15,12 @@ def java_parts_folder(set_name: str) -> Path:
     """
     root = os.environ.get("FINK_JAVA_PARTS")
     return (Path(root) if root else Path(sys.prefix) / "java") / set_name
+
+
+def free_gib(location: str | Path) -> float | None:
+    """Return the free space in GiB of the disk a local folder is, or will be, on; None for a URI."""
+    if "://" in str(location):
+        return None
+    folder = Path(location).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return shutil.disk_usage(there).free / 1024**3

@@ -15,8 +15,8 @@ import psutil
 import structlog
 from rich.console import Console
 
-from fink_broker.archive import free_gib
 from fink_broker.config.model import Config
+from fink_broker.config.paths import free_gib
 from fink_broker.errors import FinkError, ServiceError
 from fink_broker.service import java_parts, logs
 from fink_broker.service.catalogue import EntryPoint, Service

@@ -23,8 +23,9 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
 
-from fink_broker.archive.storage import Storage, free_gib
+from fink_broker.archive.storage import Storage
 from fink_broker.config import Config
+from fink_broker.config.paths import free_gib
 from fink_broker.errors import FinkError, ServiceError
 
 log = logging.getLogger(__name__)

@@ -26,6 +26,7 @@ from test_distribution import read_topic
 from fink_broker.archive import AlertTable, Layout
 from fink_broker.config import load_config
 from fink_broker.monitor import read_counts
+from fink_broker.service.state import StateStore
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +67,13 @@ class Broker:
             process.wait()
         return victim
 
+    def is_up(self, store: StateStore, job: str) -> bool:
+        state = store.read(job)
+        return state is not None and state.process.pid == self.processes[job].pid and state.up
+
     def stop(self) -> None:
+        store = StateStore(self.conf.parent / "state")
+        until(lambda: all(self.is_up(store, job) for job in JOBS), "all jobs are up", 120)
         for process in self.processes.values():
             process.terminate()
         codes = {job: process.wait(120) for job, process in self.processes.items()}

