@@ -99,8 +99,6 @@ def run_service(
         try:
             logs.set_up(config.log, None if detached else log_path)
             check_ready(service, config, console)
-            # Spark would start its workers with whatever python3 the PATH leads to
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
             with _stop_on_signals() as stop:
                 _run(service.load(), config, stop, reporter)
         except FinkError as error:

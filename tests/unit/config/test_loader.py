@@ -175,7 +175,9 @@ def test_secrets_come_from_the_environment_and_do_not_print():
 @pytest.mark.parametrize("terminal", [True, False])
 def test_show_prints_every_key_and_its_origin(tmp_path, terminal):
     loaded = load_config(write(tmp_path, "[stream]\ntrigger_seconds = 5"), environ={})
-    console = Console(width=160, force_terminal=terminal, record=True, file=(tmp_path / "out").open("w"))
+    console = Console(
+        width=160, force_terminal=terminal, record=True, file=(tmp_path / "out").open("w"), _environ={"TERM": "xterm"}
+    )
     show(loaded, console)
     text = console.export_text()
     for key in _defaults():

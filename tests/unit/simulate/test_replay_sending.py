@@ -184,7 +184,7 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch):
 
 def test_a_terminal_gets_a_bar_that_makes_way_for_lines():
     said: list[str] = []
-    console = Console(force_terminal=True, width=80)
+    console = Console(force_terminal=True, width=80, _environ={"TERM": "xterm"})
     with console.capture() as capture, SendingProgress(said.append, console) as progress:
         time.sleep(0.15)
         progress.show(7, 10)
