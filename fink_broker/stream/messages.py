@@ -75,6 +75,11 @@ def _public_columns(alerts: DataFrame) -> list[Column]:
         if field.name in PRIVATE:
             continue
         column = F.col(field.name)
-        columns.append(column.cast("string").alias(field.name) if field.dataType.typeName() == "timestamp" else column)
+        columns.append(_text(column).alias(field.name) if field.dataType.typeName() == "timestamp" else column)
     exposure = F.timestamp_micros(((F.col("candidate.jd") - 2440587.5) * 86_400_000_000).cast("long"))
-    return [*columns, exposure.cast("string").alias("timestamp")]
+    return [*columns, _text(exposure).alias("timestamp")]
+
+
+def _text(time: Column) -> Column:
+    """Return a time as UTC text, always with six digits after the second so that every reader parses one form."""
+    return F.date_format(time, "yyyy-MM-dd HH:mm:ss.SSSSSS")
