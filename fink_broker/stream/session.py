@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
@@ -18,9 +19,9 @@ AVRO_LIMITS = {
     "org.apache.avro.limits.collectionItems.maxLength": 1_000_000,
 }
 
-JAVA_OPTIONS = " ".join(
-    ["-Dlog4j2.level=WARN", "-Duser.timezone=UTC"] + [f"-D{name}={value}" for name, value in AVRO_LIMITS.items()]
-)
+JAVA_OPTIONS = " ".join(["-Duser.timezone=UTC"] + [f"-D{name}={value}" for name, value in AVRO_LIMITS.items()])
+
+LOG_SETTINGS = Path(__file__).with_name("log4j2.properties")
 
 
 def open_session(config: Config, name: str) -> SparkSession:
@@ -56,7 +57,7 @@ def _settings(config: Config, jars: list[str]) -> dict[str, str]:
         "spark.driver.extraClassPath" if local else "spark.jars": (":" if local else ",").join(jars),
         "spark.driver.memory": config.spark.driver_memory,
         "spark.executor.memory": config.spark.executor_memory,
-        "spark.driver.extraJavaOptions": java_options,
+        "spark.driver.extraJavaOptions": f"{java_options} -Dlog4j2.configurationFile={LOG_SETTINGS.as_uri()}",
         "spark.executor.extraJavaOptions": java_options,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
