@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from fink_broker.config.model import Config
 from fink_broker.errors import ServiceError, UsageError
 from fink_broker.monitor import report
 from fink_broker.monitor.counts import Counts, read_counts
+from fink_broker.monitor.waiting import messages_waiting
 from fink_broker.service import catalogue, control
 from fink_broker.service.first_alert import FirstAlert, wait_for_first_alert
 from fink_broker.service.state import StateStore
@@ -151,21 +153,16 @@ class Demo:
             time.sleep(0.2)
 
     def _wait_until_all_is_accounted_for(self) -> None:
-        deadline, quiet = time.monotonic() + FINISH_SECONDS, 2 * self._config.stream.trigger_seconds + 2.0
-        taken, since = -1, time.monotonic()
+        # the simulator is done, so what Kafka holds now is all that can come
+        deadline, reading = time.monotonic() + FINISH_SECONDS, self._config.for_simulator()
         while time.monotonic() < deadline:
             self._look()
-            counts = read_counts(self._config)
-            if counts.raw.count("in") != taken:
-                taken, since = counts.raw.count("in"), time.monotonic()
-            # Kafka holds no more than the raw table has taken in, if that has been still for some triggers
-            still = time.monotonic() - since > quiet
-            if still and taken > self._before.raw.count("in") and is_closed(counts):
+            if messages_waiting(reading, os.environ) == 0 and is_closed(read_counts(self._config)):
                 return
             time.sleep(0.3)
         raise ServiceError(
             f"{FINISH_SECONDS:.0f} s after the last alert was sent, not all are accounted for: "
-            f"{' '.join(read_counts(self._config).open_ends()) or 'none has reached the raw table.'}",
+            f"{messages_waiting(reading, os.environ)} wait in Kafka. {' '.join(read_counts(self._config).open_ends())}",
             "The services go on: look at `fink show` and `fink logs`.",
         )
 

@@ -39,6 +39,7 @@ def set_up(config: LogConfig, copy_to: Path | None = None, stream: TextIO | None
     for old in root.handlers[:]:
         root.removeHandler(old)
     for handler in handlers:
+        handler.addFilter(_is_not_py4j)
         root.addHandler(handler)
     root.setLevel(config.level)
     for name in CHATTY:
@@ -53,6 +54,11 @@ def set_up(config: LogConfig, copy_to: Path | None = None, stream: TextIO | None
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _is_not_py4j(record: logging.LogRecord) -> bool:
+    """Leave out what py4j writes to the root logger when Java ends before it: that is how every service ends."""
+    return not (record.name == "root" and "py4j" in record.pathname)
 
 
 def _shared() -> list[structlog.types.Processor]:
