@@ -15,6 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from fink_broker.alert.survey import JD_UNIX_EPOCH, SURVEYS
 from fink_broker.config.model import Config
 from fink_broker.errors import ServiceError, UsageError
 from fink_broker.monitor import report
@@ -94,6 +95,9 @@ class Demo:
         self._before = read_counts(config)
         self._first = FirstAlert()
         self._first_told = False
+        # all alerts as if of tonight: stored ones may come from many nights, and a topic for each would only be slow
+        tonight = SURVEYS[config.survey].input_topic(time.time() / 86_400 + JD_UNIX_EPOCH)
+        self._topic = config.simulator.topic or tonight
 
     def run(self) -> None:
         """Carry out the demo."""
@@ -101,7 +105,7 @@ class Demo:
             raise UsageError("The simulator is already running.", "Stop it with `fink stop simulator`.")
         started = self._start_pipeline()
         source = self._plan.source or find_source(self._plan.datasim, self._console)
-        self._tell(f"Replaying {source} at {self._plan.rate:g} alerts/s")
+        self._tell(f"Replaying {source} at {self._plan.rate:g} alerts/s to {self._topic}")
         stop = threading.Event()
         with self._live():
             # nothing is sent before all are up: the latency shown at the end is the stream's, not Spark's start
@@ -141,6 +145,7 @@ class Demo:
         # a second demo draws another sky, else all its alerts would be known already
         seed = self._before.raw.count("in")
         arguments = ["--source", source, "--limit", f"{plan.limit}", "--rate", f"{plan.rate}", "--seed", f"{seed}"]
+        arguments += ["--topic", self._topic]
         process = control.spawn(self._store, "simulator", plan.conf_arguments + arguments)
         control.wait_until_up(self._store, "simulator", process)
 

@@ -17,6 +17,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 from fink_broker.config.model import Config
 
 POLL_SECONDS = 0.2
+#: values of ``cdsxmatch`` that say nothing of the object: nobody was asked, no answer, nothing there
+NO_LABEL = (None, "", "Fail", "Unknown")
 
 
 @dataclass
@@ -97,7 +99,7 @@ def describe(message: Message) -> str:
     alert = decode(message)
     candidate = alert.get("candidate") or {}
     magnitude = f", {candidate['magpsf']:.2f} mag" if candidate.get("magpsf") is not None else ""
-    label = f", {alert['cdsxmatch']}" if alert.get("cdsxmatch") else ""
+    label = f", {alert['cdsxmatch']}" if alert.get("cdsxmatch") not in NO_LABEL else ""
     return f"{alert.get('objectId')} (candid {alert.get('candid')}{magnitude}{label}) on {message.topic()}"
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from confluent_kafka import KafkaException
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
@@ -71,8 +72,17 @@ class Distribution:
             settings.sasl_mechanism,
             distribution_credentials(os.environ),
         )
-        if not kafka_io.wait_for_kafka(options, stop, say):
-            return False
+        while kafka_io.wait_for_kafka(options, stop, say):
+            try:
+                self._create_topics(options)
+                return True
+            except KafkaException as error:
+                say(f"waiting for Kafka to create the topics ({error.args[0].str()})")
+                stop.wait(1.0)
+        return False
+
+    def _create_topics(self, options: dict[str, str]) -> None:
+        settings = self.config.distribution
         created = kafka_io.create_topics(
             options,
             [self.topic(name) for name in settings.topics],
@@ -86,7 +96,6 @@ class Distribution:
         )
         for name in created:
             log.info("created the topic %s", name)
-        return True
 
     def warm_up(self, spark: SparkSession, folder: Path) -> None:
         """Filter and encode a blank alert, and send it nowhere."""

@@ -5,11 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from fink_broker.config.secrets import Credentials
 from fink_broker.errors import ServiceError
+
+#: errors of Kafka's that time may mend
+PASSING = (
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._RESOLVE,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.LEADER_NOT_AVAILABLE,
+)
 
 #: largest message in bytes (an alert is 70 kB; its key 15 kB)
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
@@ -80,8 +92,10 @@ def create_topics(
     ------
     ServiceError
         If Kafka refuses to create one.
+    KafkaException
+        If Kafka does not answer: later it may.
     """
-    admin = AdminClient(options)
+    admin = AdminClient({**options, "log_level": 0})
     existing = set(admin.list_topics(timeout=10).topics)
     wanted = [
         NewTopic(name, num_partitions=partitions, replication_factor=replication, config=settings)
@@ -94,7 +108,9 @@ def create_topics(
         try:
             answer.result(timeout=20)
         except KafkaException as error:
-            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+            if error.args[0].code() in PASSING:
+                raise
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise ServiceError(
                     f"Kafka refused to create the topic {name}: {error.args[0].str()}.",
                     "Check distribution.replication against the number of brokers, and the user's rights.",

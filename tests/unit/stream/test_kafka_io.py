@@ -1,0 +1,62 @@
+"""Patience with Kafka: what passes is waited out, a refusal is said in one sentence."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from fink_broker.config.model import Config, StorageConfig
+from fink_broker.errors import ServiceError
+from fink_broker.stream import kafka_io
+from fink_broker.stream.distribution import Distribution
+
+
+class Admin:
+    """Answers one creation of topics after the other with an error or None."""
+
+    def __init__(self, *answers: int | None) -> None:
+        self.answers, self.asked = list(answers), 0
+
+    def __call__(self, options: dict) -> Admin:
+        return self
+
+    def list_topics(self, timeout: float):
+        return type("Metadata", (), {"topics": {}})
+
+    def create_topics(self, wanted, operation_timeout: float) -> dict[str, Future]:
+        self.asked += 1
+        code, futures = self.answers.pop(0), {}
+        for topic in wanted:
+            futures[topic.topic] = Future()
+            if code is None:
+                futures[topic.topic].set_result(None)
+            else:
+                futures[topic.topic].set_exception(KafkaException(KafkaError(code)))
+        return futures
+
+
+def wait(monkeypatch, tmp_path, admin: Admin) -> tuple[bool, list[str]]:
+    monkeypatch.setattr(kafka_io, "AdminClient", admin)
+    stop, said = threading.Event(), []
+    monkeypatch.setattr(stop, "wait", lambda seconds: False)
+    job = Distribution(Config(storage=StorageConfig(online=str(tmp_path))))
+    return job.wait_for_input(stop, said.append), said
+
+
+@pytest.mark.parametrize("code", [KafkaError._TIMED_OUT, KafkaError.NOT_CONTROLLER])
+def test_a_kafka_that_is_slow_is_asked_again(monkeypatch, tmp_path, code):
+    admin = Admin(code, None)
+    assert wait(monkeypatch, tmp_path, admin)[0]
+    assert admin.asked == 2
+
+
+def test_topics_another_has_just_created_are_fine(monkeypatch, tmp_path):
+    assert wait(monkeypatch, tmp_path, Admin(KafkaError.TOPIC_ALREADY_EXISTS)) == (True, [])
+
+
+def test_a_refusal_is_said(monkeypatch, tmp_path):
+    with pytest.raises(ServiceError, match=r"Kafka refused to create the topic fink_\w+_ztf"):
+        wait(monkeypatch, tmp_path, Admin(KafkaError.INVALID_REPLICATION_FACTOR))
