@@ -7,6 +7,7 @@ only; counts, provenance and latencies of every batch are there to be added up.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from fink_broker.archive.storage import Storage
 from fink_broker.errors import CountsDoNotClose, DataError
 
 COMMITS = "_commits"
+COMMITS_IN_A_FOLDER = 1000
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,10 @@ class Commit:
 
 
 class CommitLog:
-    """All commits of one table.
+    """All commits of one table, numbered from 0 without a gap in the order in which they were made.
+
+    One process at a time writes to a log; any number read it. Commits lie in folders of a thousand, so that neither
+    looking for new ones nor adding one takes longer the longer the broker runs.
 
     Parameters
     ----------
@@ -96,31 +101,75 @@ class CommitLog:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    @property
-    def uri(self) -> str:
-        """Folder of the log, as Spark opens it."""
-        return self._storage.uri(COMMITS)
-
     def create(self) -> None:
         """Make the folder of the log."""
         self._storage.make_folder(COMMITS)
 
-    def ids(self) -> list[str]:
-        """Return the ids of all commits, by name."""
-        return [info.base_name.removesuffix(".json") for info in self._storage.find(COMMITS, ".json")]
+    def end(self) -> int:
+        """Return the number the next commit gets."""
+        for folder in reversed(self._folders()):
+            if numbers := self._names(folder):
+                return max(numbers) + 1
+        return 0
 
     def has(self, commit_id: str) -> bool:
-        """Tell whether a batch is committed."""
-        return self._storage.exists(f"{COMMITS}/{commit_id}.json")
+        """Tell whether a batch is among the latest thousand commits: an older one never comes again."""
+        return any(commit_id in self._names(folder).values() for folder in self._folders()[-2:])
 
-    def read(self, commit_id: str) -> Commit:
-        """Return one commit."""
-        return Commit.from_json(self._storage.read(f"{COMMITS}/{commit_id}.json"))
+    def number_of(self, commit_id: str) -> int | None:
+        """Return the number of a commit, None if there is none; the latest are found first."""
+        for folder in reversed(self._folders()):
+            for number, name in self._names(folder).items():
+                if name == commit_id:
+                    return number
+        return None
+
+    def read_from(self, number: int, most: int) -> list[Commit]:
+        """Return up to ``most`` commits from a number on, in order."""
+        commits: list[Commit] = []
+        for folder in self._folders_from(number):
+            names = self._names(folder)
+            wanted = [found for found in sorted(names) if found >= number][: most - len(commits)]
+            commits += [self._read(found, names[found]) for found in wanted]
+            if len(commits) == most:
+                break
+        return commits
 
     def read_all(self) -> list[Commit]:
         """Return all commits in the order in which they were made."""
-        return sorted((self.read(commit_id) for commit_id in self.ids()), key=lambda commit: commit.committed)
+        return list(reversed(list(self.newest_first())))
+
+    def newest_first(self) -> Iterator[Commit]:
+        """Give all commits, the latest first, each read when it is asked for."""
+        for folder in reversed(self._folders()):
+            names = self._names(folder)
+            for number in sorted(names, reverse=True):
+                yield self._read(number, names[number])
 
     def write(self, commit: Commit) -> None:
         """Make a batch exist."""
-        self._storage.write_atomically(f"{COMMITS}/{commit.id}.json", commit.to_json())
+        number = self.end()
+        self._storage.make_folder(_folder(number))
+        self._storage.write_atomically(_path(number, commit.id), commit.to_json())
+
+    def _folders(self) -> list[str]:
+        return [f"{COMMITS}/{name}" for name in self._storage.folders(COMMITS)]
+
+    def _folders_from(self, number: int) -> list[str]:
+        return [folder for folder in self._folders() if folder >= _folder(number)]
+
+    def _names(self, folder: str) -> dict[int, str]:
+        """Return number → id of the commits in a folder."""
+        stems = [info.base_name.removesuffix(".json") for info in self._storage.find(folder, ".json")]
+        return {int(number): commit_id for number, _, commit_id in (stem.partition("-") for stem in stems)}
+
+    def _read(self, number: int, commit_id: str) -> Commit:
+        return Commit.from_json(self._storage.read(_path(number, commit_id)))
+
+
+def _folder(number: int) -> str:
+    return f"{COMMITS}/{number // COMMITS_IN_A_FOLDER:06d}"
+
+
+def _path(number: int, commit_id: str) -> str:
+    return f"{_folder(number)}/{number:09d}-{commit_id}.json"

@@ -28,7 +28,7 @@ from fink_broker.config.secrets import distribution_credentials
 from fink_broker.filters.engine import TOPICS, add_topics
 from fink_broker.stream import kafka_io
 from fink_broker.stream.enrich import enrich
-from fink_broker.stream.handoff import follow, new_commits, read_alerts, taken_in
+from fink_broker.stream.handoff import Intake, pulse, read_alerts
 from fink_broker.stream.messages import messages
 from fink_broker.stream.query import Batch
 from fink_broker.stream.run import run_job
@@ -50,13 +50,14 @@ class Distribution:
     """The job: the science table's commits, all filters in one pass, Kafka topics."""
 
     name = "distribution"
+    input_in_checkpoint = False
 
     def __init__(self, config: Config) -> None:
         layout = Layout(config.storage.online)
         self.config = config
         self.survey = SURVEYS[config.survey]
         self.science, self.topics = AlertTable(layout.table("science")), AlertTable(layout.table("topics"))
-        self._done: set[str] = set()
+        self._intake = Intake(self.science, self.topics)
 
     def topic(self, filter_name: str) -> str:
         """Return the topic of a filter."""
@@ -107,15 +108,15 @@ class Distribution:
     def recover(self, spark: SparkSession) -> None:
         """See which science batches are done."""
         self.topics.create()
-        self._done = taken_in(self.topics)
+        self._intake.recover()
 
     def source(self, spark: SparkSession) -> DataFrame:
-        """Return the stream of commits to the science table."""
-        return follow(spark, self.science)
+        """Return the stream at whose beat the science table's commits are looked for."""
+        return pulse(spark)
 
     def process(self, batch: Batch) -> None:
         """Filter, encode, send, commit."""
-        commits = new_commits(batch, self._done)
+        commits = self._intake.waiting()
         if not commits or self.topics.log.has(batch.id):
             return
         started = time.time()
@@ -135,7 +136,7 @@ class Distribution:
             },
         )
         self.topics.commit(commit)
-        self._done.update(commit.inputs)
+        self._intake.take(commits)
         log.info("%s alerts, %s messages (%s)", total, sum(sent.values()), batch.id)
 
     def _send(self, alerts: DataFrame) -> dict[str, int]:

@@ -3,8 +3,9 @@
 Batches are all or nothing, a request to stop drains, Kafka's troubles are waited out, and an error says what
 happened when the job cannot go on.
 
-Spark's checkpoint tells which input belongs to which batch before the batch runs; the table's commit log tells
-which batches exist. A batch found in the log is skipped when it comes again, so a kill between the two costs nothing.
+What a job has taken in stands in Spark's checkpoint, written before the batch runs (``stream2raw``: offsets), or in
+the job's own commits (the others). The table's commit log tells which batches exist: one that comes again, since a
+kill came before Spark noted its end, is skipped.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Job(Protocol):
     """What a streaming job provides."""
 
     name: str
+    input_in_checkpoint: bool
+    """Whether Spark's checkpoint tells what was taken in, so that a batch it has begun must come again."""
 
     def source(self, spark: SparkSession) -> DataFrame:
         """Return the stream of input rows."""
@@ -146,7 +149,9 @@ class Supervisor:
         with self._in_batch:
             self._wait_for_space()
             if self._stop.is_set():
-                raise Drained
+                if self._job.input_in_checkpoint:
+                    raise Drained
+                return
             try:
                 self._job.process(Batch(f"{self._query_id()}-{number:09d}", number, rows, self._checkpoint))
             except BaseException as error:

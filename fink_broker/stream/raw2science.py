@@ -18,7 +18,7 @@ from fink_broker.archive import AlertTable, Commit, Layout
 from fink_broker.config import Config
 from fink_broker.science.registry import build_pipeline
 from fink_broker.stream.enrich import CUT, FAILED, enrich, quality_cut
-from fink_broker.stream.handoff import follow, new_commits, read_alerts, taken_in
+from fink_broker.stream.handoff import Intake, pulse, read_alerts
 from fink_broker.stream.query import Batch
 from fink_broker.stream.run import run_job
 from fink_broker.stream.stream2raw import raw_schema
@@ -38,13 +38,14 @@ class Raw2Science:
     """The job: the raw table's commits, cuts and science, the science table."""
 
     name = "raw2science"
+    input_in_checkpoint = False
 
     def __init__(self, config: Config) -> None:
         layout = Layout(config.storage.online)
         self.config = config
         self.raw, self.science = AlertTable(layout.table("raw")), AlertTable(layout.table("science"))
         self.modules = [module.name for module in build_pipeline(config).modules]
-        self._done: set[str] = set()
+        self._intake = Intake(self.raw, self.science)
         self._schema_names: dict[str, str] = {}
 
     def wait_for_input(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
@@ -63,15 +64,15 @@ class Raw2Science:
         self.science.create()
         for commit_id in self.science.recover():
             log.info("batch %s was cut short; it runs again", commit_id)
-        self._done = taken_in(self.science)
+        self._intake.recover()
 
     def source(self, spark: SparkSession) -> DataFrame:
-        """Return the stream of commits to the raw table."""
-        return follow(spark, self.raw)
+        """Return the stream at whose beat the raw table's commits are looked for."""
+        return pulse(spark)
 
     def process(self, batch: Batch) -> None:
         """Cut, classify, write, commit."""
-        commits = new_commits(batch, self._done)
+        commits = self._intake.waiting()
         if not commits or self.science.log.has(batch.id):
             return
         started = time.time()
@@ -101,7 +102,7 @@ class Raw2Science:
             },
         )
         self.science.commit(commit)
-        self._done.update(inputs)
+        self._intake.take(commits)
         self._report(commit)
 
     def _write(self, alerts: DataFrame, folder: str) -> tuple[dict[str, int], str]:

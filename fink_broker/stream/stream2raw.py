@@ -60,6 +60,7 @@ class Stream2Raw:
     """The job: a Kafka source, the decoding, the raw and the rejected table."""
 
     name = "stream2raw"
+    input_in_checkpoint = True
 
     def __init__(self, config: Config) -> None:
         layout = Layout(config.storage.online)
@@ -100,7 +101,7 @@ class Stream2Raw:
         unfinished = {*self.rejected.recover(committed=self.raw.log), *self.raw.recover()}
         for commit_id in sorted(unfinished):
             log.info("batch %s was cut short; it runs again", commit_id)
-        commits = reversed(self.raw.log.read_all())
+        commits = self.raw.log.newest_first()
         self.seen = remember(self.config.stream.dedup_alerts, (commit.details["candids"] for commit in commits))
 
     def source(self, spark: SparkSession) -> DataFrame:

@@ -108,7 +108,7 @@ def test_counts_are_read_from_the_commit_logs(tmp_path: Path) -> None:
     assert found.failed == {"roid": 1}
     assert list(found.messages.items()) == [("fink_unknowns_ztf", 7), ("fink_vra_ztf", 2)]
 
-    (tmp_path / "raw" / "_commits" / "r-2.json").write_text('{"id": "r-2"}')
+    (tmp_path / "raw" / "_commits" / "000000" / "000000009-r-2.json").write_text('{"id": "r-2"}')
     with pytest.raises(DataError, match="no commit of a table"):
         read_counts(config)
 
