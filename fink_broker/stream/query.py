@@ -41,6 +41,8 @@ _KAFKA_TROUBLE = (
 )
 
 
+#: starts of a query in a row that end in trouble of Spark's own before the first batch is done, until the job gives up
+BARREN_STARTS = 3
 #: between two looks at a disk that is full
 SPACE_SECONDS = 5.0
 
@@ -103,6 +105,7 @@ class Supervisor:
         self._checkpoint = Storage(checkpoint)
         self._failure: BaseException | None = None
         self._done = 0  # batches since the query was started last
+        self._barren = 0  # starts since the last batch was done
         self._in_batch = threading.Lock()
 
     def run(self, spark: SparkSession) -> None:
@@ -134,6 +137,7 @@ class Supervisor:
 
     def _start(self, spark: SparkSession) -> StreamingQuery:
         self._failure, self._done = None, 0
+        self._barren += 1
         writer: DataStreamWriter = self._job.source(spark).writeStream
         seconds = self._config.stream.trigger_seconds
         return (
@@ -157,7 +161,7 @@ class Supervisor:
             except BaseException as error:
                 self._failure = error
                 raise
-            self._done += 1
+            self._done, self._barren = self._done + 1, 0
 
     def _wait_for_space(self) -> None:
         """Pause while the disk is nearly full: a batch that cannot be written whole is not begun."""
@@ -204,9 +208,9 @@ class Supervisor:
         text = str(self._failure or error or "")
         if any(sign in text for sign in _KAFKA_TROUBLE):
             return _first_line(text)
-        if self._failure is None and self._done:
-            # Not our batch but Spark's own bookkeeping failed, after a step forward. It is known to happen in the
-            # first batch after a kill (the Kafka source's metrics); a fresh start of the query goes on from there.
+        if self._failure is None and self._barren < BARREN_STARTS:
+            # Not our batch but Spark's own bookkeeping failed. It is known to happen in the first batch after a kill
+            # (the Kafka source's metrics) and on slow file systems; a fresh start of the query goes on from there.
             return _first_line(text)
         log.error("the query ended", exc_info=self._failure)
         raise ServiceError(

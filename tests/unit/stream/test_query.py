@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from fink_broker.config.model import Config, StorageConfig
+from fink_broker.errors import ServiceError
 from fink_broker.stream import query
-from fink_broker.stream.query import Drained, Supervisor, _first_line
+from fink_broker.stream.query import BARREN_STARTS, Drained, Supervisor, _first_line
 
 
 class Notes:
@@ -55,6 +57,19 @@ def test_a_full_disk_does_not_hinder_a_stop(supervised):
     free += [0.5, 0.5]
     supervisor._process(None, 8)
     assert job.batches == []
+
+
+def test_trouble_of_spark_itself_ends_a_job_only_if_no_batch_gets_done(supervised):
+    _, supervisor, _, _, free = supervised
+    query = SimpleNamespace(exception=lambda: "java.io.IOException: mkdir failed")
+    supervisor._barren = BARREN_STARTS - 1
+    assert supervisor._why(query) == "java.io.IOException: mkdir failed"
+    supervisor._barren = BARREN_STARTS
+    with pytest.raises(ServiceError, match="mkdir failed"):
+        supervisor._why(query)
+    free += [9]
+    supervisor._process(None, 7)
+    assert supervisor._why(query) == "java.io.IOException: mkdir failed"
 
 
 def test_an_error_of_spark_is_told_by_its_cause():
