@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from fastavro.schema import expand_schema
+
 from fink_broker.errors import DataError
 
 Schema = dict[str, Any]
@@ -39,7 +41,8 @@ ESSENTIAL = ("objectId", "candid", "candidate.jd")
 @lru_cache(maxsize=1)
 def ztf_reading_schema() -> str:
     """Return the reading schema of ZTF packets as JSON text: schema 4.02, every field nullable."""
-    return json.dumps(nullable(parse((SCHEMAS / "ztf" / "alert_4.02.avsc").read_text())))
+    schema = parse((SCHEMAS / "ztf" / "alert_4.02.avsc").read_text())
+    return json.dumps(_defined_once(nullable(expand_schema(schema))))
 
 
 def parse(text: str | bytes) -> Schema:
@@ -74,23 +77,30 @@ def nullable(schema: Schema) -> Schema:
 
 def missing_fields(reading: Schema, writer: Schema) -> list[str]:
     """Return dotted names of the writer's fields that the reading schema lacks."""
-    known = _record_fields(reading)
-    return [name for name in _record_fields(writer) if name not in known]
+    known = _record_fields(expand_schema(reading))
+    return [name for name in _record_fields(expand_schema(writer)) if name not in known]
 
 
 def evolve(reading: Schema, writer: Schema) -> Schema:
-    """Return the reading schema widened by the fields only the writer has, at every level."""
-    theirs = {field["name"]: field for field in nullable(writer)["fields"]}
+    """Return the reading schema widened by the fields only the writer has, at every level.
+
+    A named type that both define, wherever, is the same type: it gets the fields of both.
+    """
+    return _defined_once(_widen(expand_schema(reading), nullable(expand_schema(writer))))
+
+
+def _widen(ours: Schema, theirs: Schema) -> Schema:
+    others = {field["name"]: field for field in theirs["fields"]}
     fields = []
-    for field in reading["fields"]:
-        other = theirs.pop(field["name"], None)
+    for field in ours["fields"]:
+        other = others.pop(field["name"], None)
         fields.append(field if other is None else {**field, "type": _merge(field["type"], other["type"])})
-    return {**reading, "fields": fields + list(theirs.values())}
+    return {**ours, "fields": fields + list(others.values())}
 
 
 def refusal(writer: Schema) -> str | None:
     """Return why records of this schema cannot be alerts, or None if they can."""
-    fields = _record_fields(writer)
+    fields = _record_fields(expand_schema(writer))
     lacking = [name for name in ESSENTIAL if name not in fields]
     return f"another schema ({writer.get('name')}): no {', '.join(lacking)}" if lacking else None
 
@@ -122,10 +132,53 @@ def _merge(ours: Any, theirs: Any) -> Any:
         return [_merge(branch, others[_kind(branch)]) if _kind(branch) in others else branch for branch in ours]
     if isinstance(ours, dict) and isinstance(theirs, dict) and ours["type"] == theirs["type"]:
         if ours["type"] == "record":
-            return evolve(ours, theirs)
+            return _widen(ours, theirs)
         if ours["type"] == "array":
             return {"type": "array", "items": _merge(ours["items"], theirs["items"])}
     return ours
+
+
+def _defined_once(schema: Schema) -> Schema:
+    """Return a schema in which each named type is defined where it is met first, and only named from then on."""
+    records: dict[str, Schema] = {}
+    defined: set[str] = set()
+
+    def collect(of_type: Any) -> None:
+        for part in _parts(of_type):
+            collect(part)
+        if isinstance(of_type, dict) and of_type["type"] == "record":
+            name = of_type["name"]
+            records[name] = _widen(records[name], of_type) if name in records else of_type
+
+    def emit(of_type: Any) -> Any:
+        if isinstance(of_type, list):
+            return [emit(branch) for branch in of_type]
+        if not isinstance(of_type, dict):
+            return of_type
+        if of_type["type"] in ("record", "enum", "fixed"):
+            name = of_type["name"]
+            if name in defined:
+                return name
+            defined.add(name)
+            if of_type["type"] != "record":
+                return of_type
+            record = records[name]
+            return {**record, "fields": [{**field, "type": emit(field["type"])} for field in record["fields"]]}
+        return {key: emit(value) if key in ("type", "items", "values") else value for key, value in of_type.items()}
+
+    collect(schema)
+    emitted: Schema = emit(schema)
+    return emitted
+
+
+def _parts(of_type: Any) -> list[Any]:
+    """Return the types a type is made of."""
+    if isinstance(of_type, list):
+        return of_type
+    if not isinstance(of_type, dict):
+        return []
+    fields = [field["type"] for field in of_type.get("fields", ())]
+    return fields + [of_type[key] for key in ("type", "items", "values") if isinstance(of_type.get(key), dict | list)]
 
 
 def _kind(of_type: Any) -> str:

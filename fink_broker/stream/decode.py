@@ -11,20 +11,25 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
 from fink_broker.alert import schema as avro
 from fink_broker.alert.survey import Survey
+from fink_broker.alert.writer_schema import check_names, read_writer_schema
 from fink_broker.config import Config
 from fink_broker.errors import ConfigError, DataError
 
 log = logging.getLogger(__name__)
+
+#: takes the JSON texts of a writer's and of the reading schema; raises DataError if they do not go together
+Check = Callable[[str, str], None]
 
 PERMISSIVE = {"mode": "PERMISSIVE"}
 UNKNOWN_SCHEMA = "unknown schema"
@@ -44,14 +49,17 @@ class WriterSchemas:
     ----------
     reading : str
         The reading schema (JSON text); widened as writers bring new fields.
+    reserved : set of str
+        Names, in lower case, of columns the broker adds: no new field of a packet may have one.
     """
 
     reading: str
+    reserved: frozenset[str] = frozenset()
     known: dict[int, str] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     header_bytes: dict[int, int] = field(default_factory=dict)
 
-    def learn(self, fingerprint: int, text: bytes | str, header_bytes: int = 0) -> None:
+    def learn(self, fingerprint: int, text: bytes | str, header_bytes: int = 0, check: Check | None = None) -> None:
         """Take in the schema of a writer: from now on its packets are decoded, or refused with a reason.
 
         Parameters
@@ -62,23 +70,35 @@ class WriterSchemas:
             The schema's JSON text.
         header_bytes : int
             Length of the container's header, the first sync marker included.
+        check : callable, optional
+            Raises DataError if what is written with a schema cannot be read with another (JSON texts).
         """
         try:
-            writer = avro.parse(text)
+            writer = read_writer_schema(text)
+            if reason := avro.refusal(writer):
+                raise DataError(reason)
+            reading = self._widened(writer)
+            if check is not None:
+                check(json.dumps(writer), reading)
         except DataError as error:
             self.refused[fingerprint] = error.message
             return
-        reason = avro.refusal(writer)
-        if reason:
-            self.refused[fingerprint] = reason
-            return
-        reading = json.loads(self.reading)
-        new_fields = avro.missing_fields(reading, writer)
-        if new_fields:
-            log.warning("a writer brings new fields, kept from now on: %s", ", ".join(new_fields))
-            self.reading = json.dumps(avro.evolve(reading, writer))
+        self.reading = reading
         self.known[fingerprint] = json.dumps(writer)
         self.header_bytes[fingerprint] = header_bytes
+
+    def _widened(self, writer: avro.Schema) -> str:
+        """Return the reading schema with the fields that only this writer has."""
+        reading = json.loads(self.reading)
+        new_fields = avro.missing_fields(reading, writer)
+        if not new_fields:
+            return self.reading
+        if taken := [name for name in new_fields if name.lower() in self.reserved]:
+            raise DataError(f"The writer's schema has a field {taken[0]}, and the broker has a column of that name.")
+        widened = avro.evolve(reading, writer)
+        check_names(widened)
+        log.warning("a writer brings new fields, kept from now on: %s", ", ".join(new_fields))
+        return json.dumps(widened)
 
     def forget_beyond(self, most: int) -> None:
         """Keep only the latest schemas, so that a stream of ever new ones cannot grow the plan."""
@@ -103,7 +123,7 @@ def schema_of_bare_packets(config: Config) -> str:
         )
     try:
         text = Path(path).read_text()
-        reason = avro.refusal(avro.parse(text))
+        reason = avro.refusal(read_writer_schema(text))
     except (OSError, DataError) as error:
         raise ConfigError(f"kafka.packet_schema {path} cannot be read: {error}.") from error
     if reason:
@@ -145,8 +165,24 @@ def discover(split_messages: DataFrame, writers: WriterSchemas) -> int:
     )
     for row in found:
         sync = bytes(row["sync"])
-        writers.learn(row[_FINGERPRINT], bytes(row["text"]), bytes(row[VALUE]).index(sync) + len(sync))
+        header_bytes = bytes(row[VALUE]).index(sync) + len(sync)
+        writers.learn(row[_FINGERPRINT], bytes(row["text"]), header_bytes, _check_in_java(split_messages.sparkSession))
     return len(found)
+
+
+def _check_in_java(spark: SparkSession) -> Check:
+    """Return a check that the decoder in the JVM takes two schemas: what it would raise later would end the job."""
+
+    def check(writer: str, reading: str) -> None:
+        datum = from_avro(F.lit(b"").cast("binary"), writer, {**PERMISSIVE, "avroSchema": reading})
+        try:
+            spark.range(1).select(datum).collect()
+        except Exception as error:  # Spark and Avro raise many kinds
+            raise DataError(
+                f"The decoder does not take the writer's schema: {' '.join(str(error).split())[:100]}."
+            ) from error
+
+    return check
 
 
 def decode(split_messages: DataFrame, writers: WriterSchemas, config: Config, survey: Survey) -> DataFrame:

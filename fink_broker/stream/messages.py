@@ -12,9 +12,27 @@ from pyspark.sql.avro.functions import to_avro
 
 from fink_broker.alert.survey import Survey
 from fink_broker.filters.engine import TOPICS
+from fink_broker.science.pipeline import PRODUCTION_ORDER
+from fink_broker.stream.enrich import CUT, ENDED, STARTED
 
 #: columns that stay in the house
 PRIVATE = ("origin", "night", "science_failed", TOPICS)
+
+#: names, in lower case, of all columns that jobs add to those of a packet
+ADDED_COLUMNS = frozenset(
+    name.lower()
+    for name in (
+        *PRIVATE,
+        *PRODUCTION_ORDER,
+        CUT,
+        STARTED,
+        ENDED,
+        "brokerIngestTimestamp",
+        "fink_broker_version",
+        "fink_science_version",
+        "timestamp",
+    )
+)
 
 
 def messages(alerts: DataFrame, prefix: str, partitions: int, survey: Survey) -> DataFrame:

@@ -44,11 +44,15 @@ from fink_broker.stream.decode import (
     split,
 )
 from fink_broker.stream.dedup import SeenCandids, pack, remember
+from fink_broker.stream.messages import ADDED_COLUMNS
 from fink_broker.stream.query import Batch
 from fink_broker.stream.run import run_job
 from fink_broker.stream.warmup import blank_messages
 
 log = logging.getLogger(__name__)
+
+#: looks at a batch for schemas not met before: a stream of ever new ones must not hold the job up
+MOST_LOOKS = 4
 
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
@@ -67,7 +71,7 @@ class Stream2Raw:
         self.config = config
         self.survey = SURVEYS[config.survey]
         self.raw, self.rejected = AlertTable(layout.table("raw")), AlertTable(layout.table("rejected"))
-        self.writers = WriterSchemas(ztf_reading_schema())
+        self.writers = WriterSchemas(ztf_reading_schema(), ADDED_COLUMNS)
         self.seen = SeenCandids(config.stream.dedup_alerts)
         self._schema_names: dict[str, str] = {}
         if config.kafka.packet_format != "container":
@@ -174,7 +178,7 @@ class Stream2Raw:
         """Write the readable alerts of a batch to a folder; return counts and the decoded messages."""
         if not self.writers.known:
             discover(messages, self.writers)
-        while True:
+        for attempt in range(MOST_LOOKS):
             decoded = decode(messages, self.writers, self.config, self.survey)
             observed = Observation()
             reason = F.col(REASON)
@@ -188,9 +192,11 @@ class Stream2Raw:
             files = alerts.sparkSession.sparkContext.defaultParallelism
             alerts.coalesce(files).write.mode("overwrite").partitionBy("night").parquet(folder)
             counted = observed.get
-            if not counted["unknown"] or not discover(messages, self.writers):
-                self.writers.forget_beyond(MOST_SCHEMAS)
-                return counted, decoded
+            # what is of a schema still unknown at the last look stays rejected, whole
+            if not counted["unknown"] or attempt == MOST_LOOKS - 1 or not discover(messages, self.writers):
+                break
+        self.writers.forget_beyond(MOST_SCHEMAS)
+        return counted, decoded
 
     def _write_rejected(self, decoded: DataFrame, folder: str) -> None:
         """Write the messages that are no alerts, whole, to a folder."""

@@ -115,6 +115,38 @@ def test_all_versions_in_one_stream_arrive_whole(spark, kafka, topic, make_confi
     assert str(nights[record["candid"]]) == "20231018"
 
 
+def long_bytes(number: int) -> bytes:
+    """Return a number as Avro writes it."""
+    number, written = number << 1, b""
+    while number > 127:
+        written += bytes([number & 127 | 128])
+        number >>= 7
+    return written + bytes([number])
+
+
+def hostile_schemas(schema: dict) -> dict[str, tuple[str, str]]:
+    """Return writers' schemas (JSON) that must not stop the job, each with a part of the reason its packets get."""
+    plain = parse(json.dumps({key: value for key, value in schema.items() if not key.startswith("__")}))
+    deep = "[" * 100_000 + "]" * 100_000
+
+    def with_field(**field) -> str:
+        return json.dumps({**plain, "fields": [*plain["fields"], field]})
+
+    return {
+        "a field without a name": (with_field(type="int"), "not valid"),
+        "a field without a type": (with_field(name="x"), "not valid"),
+        "a record without a name": (json.dumps({**plain, "name": None}), "not valid"),
+        "fields that are a number": (json.dumps({**plain, "fields": 5}), "not valid"),
+        "nested beyond measure": (f'{{"type": "record", "name": "a", "fields": {deep}}}', "not valid"),
+        "a schema that contains itself": (with_field(name="x", type=["null", plain["name"]]), "contains itself"),
+        "an unknown type": (with_field(name="x", type="quark"), "not valid"),
+        "a column of the broker": (with_field(name="origin", type="string"), "column of that name"),
+        "a column of science": (with_field(name="roid", type="int"), "column of that name"),
+        "names but for case": (with_field(name="OBJECTID", type="string"), "but for their case"),
+        "a name that is none": (with_field(name="a b", type="string"), "not valid"),
+    }
+
+
 def bad_messages(packet: bytes) -> dict[str, tuple[bytes | None, str]]:
     """Return bad messages by name, each with a part of the reason it must get."""
     record, schema = opened(packet)
@@ -127,7 +159,12 @@ def bad_messages(packet: bytes) -> dict[str, tuple[bytes | None, str]]:
     noise = random.Random(2)
     sync = packet[-16:]
     head = packet[: packet.index(sync) + 16]
-    return {
+    before = packet[: packet.index(b"avro.schema") + len(b"avro.schema")]
+    hostile = {
+        name: (before + long_bytes(len(text)) + text.encode() + b"\x00" + sync + packet[len(head) :], reason)
+        for name, (text, reason) in hostile_schemas(schema).items()
+    }
+    return hostile | {
         "no value": (None, "empty message"),
         "empty": (b"", "empty message"),
         "random bytes": (noise.randbytes(5000), "not an Avro container"),
