@@ -4,7 +4,7 @@
 
     <online>/
       raw/       night=YYYYMMDD/<commit>-<k>.parquet   every decoded packet, whole
-                 _commits/<commit>.json                what each batch brought, and its counts
+                 _commits/…/<number>-<commit>.json     what each batch brought, and its counts
       rejected/  date=YYYYMMDD/<commit>-<k>.parquet    packets that could not be used, whole, with the reason
       science/   night=YYYYMMDD/…, _commits/…          packets that passed the cuts, with science columns
       topics/    _commits/…                            what went out on which topic

@@ -9,7 +9,7 @@ import typer
 
 from fink_broker.cli.app import app
 from fink_broker.cli.text import USAGE
-from fink_broker.errors import FinkError, UsageError
+from fink_broker.errors import FinkError, ServiceError, UsageError
 
 __all__ = ["main"]
 
@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         print(f"{error.format_message().rstrip('.')}. Try `fink --help`.", file=sys.stderr)
         return UsageError.exit_code
+    except OSError as error:
+        print(f"The system refuses: {error}. Is there room, and is it allowed there?", file=sys.stderr)
+        return ServiceError.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return 130
     return code if isinstance(code, int) else 0

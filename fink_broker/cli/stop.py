@@ -13,12 +13,14 @@ from fink_broker.service.state import StateStore
 
 
 def stop(name: str, conf: str | None) -> int:
-    """Stop one service, or all; return 0 if all ended by themselves.
+    """Stop one service, or all; return 0 if all ended by themselves and without a fault.
 
     Raises
     ------
     UsageError
         If there is no service of that name.
+    ServiceError
+        If one had to be killed, or its last batch failed.
     """
     if name != "all":
         catalogue.find(name)
@@ -34,15 +36,20 @@ def stop(name: str, conf: str | None) -> int:
     if not running:
         print("No fink service to stop" if name == "all" else f"No fink {name} service to stop")
         return 0
-    killed = []
+    ended: list[control.Stopped] = []
     for group in control.in_stop_order(running):
         for state in group:
             print(f"Stopping {state.name}...", flush=True)
-        killed += [done.name for done in _drain(store, group, config.stream.stop_grace_seconds) if done.killed]
-    if killed:
+        ended += _drain(store, group, config.stream.stop_grace_seconds)
+    if killed := [done.name for done in ended if done.killed]:
         raise ServiceError(
             f"{', '.join(killed)} did not drain within {config.stream.stop_grace_seconds:g} s and had to be killed.",
             "What was unfinished is done again at the next start.",
+        )
+    if failed := [done.name for done in ended if done.exit_code]:
+        raise ServiceError(
+            f"{', '.join(failed)} ended with an error.",
+            f"See `fink logs {failed[0]}`; what was unfinished is done again at the next start.",
         )
     return 0
 

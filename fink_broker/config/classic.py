@@ -62,6 +62,13 @@ NO_LONGER = {
     "KAFKA_BUFFER_MEMORY": "the producer is sized by the broker",
     "KAFKA_DELIVERY_TIMEOUT_MS": "the producer is sized by the broker",
     "TNS_FOLDER": "name the file in science.tns_catalogue",
+    "LSST_KAFKA_SERVER": "Rubin alerts are not part of this release",
+    "LSST_KAFKA_TOPIC": "Rubin alerts are not part of this release",
+    "LSST_SCHEMA_SERVER": "Rubin alerts are not part of this release",
+    "GROUPID": "the job goes on from its checkpoint, not from a group's offsets",
+    "NCONSUMERS": "Spark reads each partition by itself",
+    "HDFS_BATCH_SIZE": "use stream.max_alerts_per_batch",
+    "MAX_ALERTS_PER_CONSUMER": "use stream.max_alerts_per_batch",
     "SCIENCE_DB_NAME": "the archive is not part of this release",
     "SCIENCE_DB_CATALOG": "the archive is not part of this release",
     "SCIENCE_DB_CATALOGS": "the archive is not part of this release",
@@ -78,7 +85,12 @@ NO_LONGER = {
     for name in ("PATH", "PATH_SCI_TMP", "CHECKPOINT_RAW", "CHECKPOINT_SCI_TMP", "CHECKPOINT_SCI", "CHECKPOINT_KAFKA")
 }
 
-SECRETS = {"KAFKA_SASL_USERNAME": "FINK_DISTRIBUTION_USERNAME", "KAFKA_SASL_PASSWORD": "FINK_DISTRIBUTION_PASSWORD"}
+SECRETS = {
+    "KAFKA_SASL_USERNAME": "FINK_DISTRIBUTION_USERNAME",
+    "KAFKA_SASL_PASSWORD": "FINK_DISTRIBUTION_PASSWORD",
+    "LSST_KAFKA_USERNAME": "FINK_KAFKA_USERNAME",
+    "LSST_KAFKA_PASSWORD": "FINK_KAFKA_PASSWORD",
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,7 @@ def read_classic(text: str, path: Path, environ: Mapping[str, str]) -> Classic:
             value = ",".join(brokers)
         if key in ("EXTRA_SPARK_CONFIG", "SECURED_KAFKA_CONFIG"):
             settings |= _spark_options(value, where)
-        elif value or key not in KEYS:
+        elif value or key not in (*KEYS, *SECRETS):
             _translate(key, value, where, settings, notices)
     return Classic(settings, notices)
 

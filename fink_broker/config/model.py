@@ -224,5 +224,8 @@ class Config(Section):
     def for_simulator(self) -> Config:
         """Return the configuration that reads what the simulator writes (``--simulator``)."""
         topic = self.simulator.topic or self.kafka.topic
-        kafka = self.kafka.model_copy(update={"servers": self.simulator.servers, "topic": topic})
+        update = {"servers": self.simulator.servers, "topic": topic}
+        if not self.simulator.servers:  # the embedded Kafka, which asks for no password
+            update["security_protocol"] = "PLAINTEXT"
+        kafka = self.kafka.model_copy(update=update)
         return self.model_copy(update={"kafka": kafka})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from fink_broker.alert.survey import JD_UNIX_EPOCH, SURVEYS
 from fink_broker.config.model import Config
-from fink_broker.errors import ServiceError, UsageError
+from fink_broker.errors import ConfigError, ServiceError, UsageError
 from fink_broker.monitor import report
 from fink_broker.monitor.counts import Counts, read_counts
 from fink_broker.monitor.waiting import messages_waiting
@@ -95,9 +96,7 @@ class Demo:
         self._before = read_counts(config)
         self._first = FirstAlert()
         self._first_told = False
-        # all alerts as if of tonight: stored ones may come from many nights, and a topic for each would only be slow
-        tonight = SURVEYS[config.survey].input_topic(time.time() / 86_400 + JD_UNIX_EPOCH)
-        self._topic = config.simulator.topic or tonight
+        self._topic = choose_topic(config)
 
     def run(self) -> None:
         """Carry out the demo."""
@@ -110,7 +109,10 @@ class Demo:
         with self._live():
             # nothing is sent before all are up: the latency shown at the end is the stream's, not Spark's start
             for name, process in started.items():
-                control.wait_until_up(self._store, name, process)
+                if control.wait_until_up(self._store, name, process) is None:
+                    raise ServiceError(
+                        f"{name} has not come up in {control.UP_SECONDS:.0f} s.", f"See `fink logs {name}`."
+                    )
             watcher = threading.Thread(target=wait_for_first_alert, args=(self._config, stop, self._first), daemon=True)
             watcher.start()
             self._start_simulator(source)
@@ -162,7 +164,9 @@ class Demo:
         deadline, reading = time.monotonic() + FINISH_SECONDS, self._config.for_simulator()
         while time.monotonic() < deadline:
             self._look()
-            if messages_waiting(reading, os.environ) == 0 and is_closed(read_counts(self._config)):
+            nothing_waits = messages_waiting(reading, os.environ) == 0
+            counts = read_counts(self._config)
+            if nothing_waits and is_closed(counts) and counts.raw.count("in") > self._before.raw.count("in"):
                 return
             time.sleep(0.3)
         raise ServiceError(
@@ -246,6 +250,29 @@ def find_source(datasim: Path, console: Console) -> str:
 
 def _has_alerts(folder: Path) -> bool:
     return any(path for pattern in ALERT_FILES for path in folder.rglob(pattern))
+
+
+def choose_topic(config: Config) -> str:
+    """Return the topic the demo replays to: tonight's, for all alerts.
+
+    Stored alerts may come from many nights, and a topic for each would only be slow.
+
+    Raises
+    ------
+    ConfigError
+        If the job would not read it.
+    """
+    if config.simulator.topic:
+        return config.simulator.topic
+    tonight = SURVEYS[config.survey].input_topic(time.time() / 86_400 + JD_UNIX_EPOCH)
+    # a plain name matches itself
+    for topic in (tonight, config.kafka.topic):
+        if re.fullmatch(config.kafka.topic, topic):
+            return topic
+    raise ConfigError(
+        f"The demo cannot tell a topic that stream2raw reads: kafka.topic is {config.kafka.topic!r}.",
+        "Name one in simulator.topic.",
+    )
 
 
 def is_closed(counts: Counts) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import threading
 import time
@@ -15,6 +16,8 @@ import fastavro
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from fink_broker.config.model import Config
+from fink_broker.config.secrets import distribution_credentials
+from fink_broker.stream import kafka_io
 
 POLL_SECONDS = 0.2
 #: values of ``cdsxmatch`` that say nothing of the object: nobody was asked, no answer, nothing there
@@ -51,7 +54,12 @@ def wait_for_first_alert(config: Config, stop: threading.Event, found: FirstAler
     """
     consumer = Consumer(
         {
-            "bootstrap.servers": config.output_servers,
+            **kafka_io.client_options(
+                config.output_servers,
+                config.distribution.security_protocol,
+                config.distribution.sasl_mechanism,
+                distribution_credentials(os.environ),
+            ),
             "group.id": f"fink-demo-{uuid.uuid4().hex[:8]}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

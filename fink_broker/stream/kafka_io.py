@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from fink_broker.config.secrets import Credentials
 from fink_broker.errors import ServiceError
@@ -81,12 +82,12 @@ def wait_for_kafka(options: dict[str, str], stop: threading.Event, say: Say) -> 
 
 def create_topics(
     options: dict[str, str],
-    topics: Iterable[str],
+    topics: Sequence[str],
     partitions: int,
     replication: int,
     settings: dict[str, str],
 ) -> list[str]:
-    """Create the topics that do not exist yet and return their names.
+    """Create the topics that do not exist yet and return their names; those with too few partitions get more.
 
     Raises
     ------
@@ -96,7 +97,10 @@ def create_topics(
         If Kafka does not answer: later it may.
     """
     admin = AdminClient({**options, "log_level": 0})
-    existing = set(admin.list_topics(timeout=10).topics)
+    existing = admin.list_topics(timeout=10).topics
+    _widen(
+        admin, {name: partitions for name in topics if name in existing and len(existing[name].partitions) < partitions}
+    )
     wanted = [
         NewTopic(name, num_partitions=partitions, replication_factor=replication, config=settings)
         for name in topics
@@ -105,14 +109,27 @@ def create_topics(
     if not wanted:
         return []
     for name, answer in admin.create_topics(wanted, operation_timeout=15).items():
-        try:
-            answer.result(timeout=20)
-        except KafkaException as error:
-            if error.args[0].code() in PASSING:
-                raise
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise ServiceError(
-                    f"Kafka refused to create the topic {name}: {error.args[0].str()}.",
-                    "Check distribution.replication against the number of brokers, and the user's rights.",
-                ) from error
+        _await(answer, f"to create the topic {name}", KafkaError.TOPIC_ALREADY_EXISTS)
     return [topic.topic for topic in wanted]
+
+
+def _widen(admin: AdminClient, partitions: dict[str, int]) -> None:
+    """Give topics that were made with fewer partitions the number messages are spread over."""
+    if not partitions:
+        return
+    wanted = [NewPartitions(name, number) for name, number in partitions.items()]
+    for name, answer in admin.create_partitions(wanted, operation_timeout=15).items():
+        _await(answer, f"to give the topic {name} {partitions[name]} partitions", None)
+
+
+def _await(answer: Future[None], what: str, harmless: int | None) -> None:
+    try:
+        answer.result(timeout=20)
+    except KafkaException as error:
+        if error.args[0].code() in PASSING:
+            raise
+        if error.args[0].code() != harmless:
+            raise ServiceError(
+                f"Kafka refused {what}: {error.args[0].str()}.",
+                "Check distribution.replication against the number of brokers, and the user's rights.",
+            ) from error

@@ -197,6 +197,8 @@ class Supervisor:
             time.sleep(0.1)
         if query.isActive:
             query.stop()
+        if isinstance(self._failure, Exception):
+            self._why(query)  # the last batch failed: the end is no honest one
         return None
 
     def _why(self, query: StreamingQuery) -> str | None:

@@ -38,8 +38,8 @@ def open_session(config: Config, name: str) -> SparkSession:
             f"The Kafka and Avro connectors of Spark are not in {java_parts_folder('spark')}.",
             "Run `fink init`, which fetches them.",
         )
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     if config.spark.master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ["PYSPARK_PYTHON"] = sys.executable  # workers run in the environment of the launcher
     builder = SparkSession.builder.appName(f"fink {name}").master(config.spark.master)
     for key, value in (_settings(config, jars) | config.spark.options).items():

@@ -138,7 +138,9 @@ class Stream2Raw:
         started = time.time()
         messages = split(batch.rows, self.config.kafka.packet_format)
         counted, decoded = self._write_alerts(messages, self.raw.staging(batch.id))
-        if counted["in"] == 0:
+        offsets = read_offsets(batch)
+        lost = max(0, expected(offsets) - counted["in"])
+        if counted["in"] == lost == 0:
             self.raw.discard(batch.id)
             return
         reasons: dict[str, int] = {}
@@ -147,7 +149,6 @@ class Stream2Raw:
             reasons = self._count_reasons(batch.id)
         candids, duplicates = self._drop_repeats(batch.id)
         files, rejected_files = self.raw.publish(batch.id), self.rejected.publish(batch.id)
-        offsets = read_offsets(batch)
         commit = Commit(
             id=batch.id,
             inputs=[],
@@ -162,7 +163,7 @@ class Stream2Raw:
             committed=time.time(),
             details={
                 "offsets": offsets,
-                "lost_offsets": max(0, expected(offsets) - counted["in"]),
+                "lost_offsets": lost,
                 "reasons": reasons,
                 "rejected_files": [_as_dict(file) for file in rejected_files],
                 "candids": pack(candids),
@@ -209,7 +210,9 @@ class Stream2Raw:
         """Return how many messages of a batch were rejected for each reason."""
         reasons: dict[str, int] = {}
         for path in self.rejected.staged(commit_id):
-            column = pq.read_table(f"{self.rejected.storage.root}/{path}", columns=[REASON], partitioning=None)[REASON]
+            whole = f"{self.rejected.storage.root}/{path}"
+            files = self.rejected.storage.files
+            column = pq.read_table(whole, columns=[REASON], filesystem=files, partitioning=None)[REASON]
             for entry in pc.value_counts(column).to_pylist():
                 reasons[entry["values"]] = reasons.get(entry["values"], 0) + entry["counts"]
         return reasons
@@ -251,7 +254,7 @@ class Stream2Raw:
             log.warning("%s rejected: %s", number, reason)
         if commit.details["lost_offsets"]:
             log.error(
-                "Kafka no longer had %s messages of this batch: they expired or their topic was deleted",
+                "%s messages of this batch were lost: they expired, or their topic was deleted or made anew",
                 commit.details["lost_offsets"],
             )
 
@@ -299,12 +302,16 @@ def _offsets_line(batch: Batch, number: int) -> dict[str, Any]:
 
 
 def expected(offsets: dict[str, dict[str, list[int | None]]]) -> int:
-    """Return how many messages offsets promise, where their beginning is known."""
+    """Return how many messages offsets promise, where their beginning is known.
+
+    A partition that ends before it began is one of a topic made anew, and Spark goes on from its end: what is
+    before that is promised, and not given.
+    """
     return sum(
-        end - begin
+        end - begin if end > begin else end
         for partitions in offsets.values()
         for begin, end in partitions.values()
-        if begin is not None and end is not None and end > begin
+        if begin is not None and end is not None
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -19,12 +20,21 @@ class Admin:
 
     def __init__(self, *answers: int | None) -> None:
         self.answers, self.asked = list(answers), 0
+        self.there: dict[str, int] = {}
+        self.widened: dict[str, int] = {}
 
     def __call__(self, options: dict) -> Admin:
         return self
 
     def list_topics(self, timeout: float):
-        return type("Metadata", (), {"topics": {}})
+        topics = {name: SimpleNamespace(partitions=dict.fromkeys(range(n))) for name, n in self.there.items()}
+        return SimpleNamespace(topics=topics)
+
+    def create_partitions(self, wanted, operation_timeout: float) -> dict[str, Future]:
+        self.widened = {new.topic: new.new_total_count for new in wanted}
+        done: Future = Future()
+        done.set_result(None)
+        return dict.fromkeys(self.widened, done)
 
     def create_topics(self, wanted, operation_timeout: float) -> dict[str, Future]:
         self.asked += 1
@@ -60,3 +70,10 @@ def test_topics_another_has_just_created_are_fine(monkeypatch, tmp_path):
 def test_a_refusal_is_said(monkeypatch, tmp_path):
     with pytest.raises(ServiceError, match=r"Kafka refused to create the topic fink_\w+_ztf"):
         wait(monkeypatch, tmp_path, Admin(KafkaError.INVALID_REPLICATION_FACTOR))
+
+
+def test_topics_with_too_few_partitions_get_more(monkeypatch, tmp_path):
+    admin = Admin(None)
+    admin.there = {"fink_vra_ztf": 1, "fink_unknowns_ztf": 99}
+    assert wait(monkeypatch, tmp_path, admin)[0]
+    assert admin.widened == {"fink_vra_ztf": Config().distribution.partitions}

@@ -72,6 +72,18 @@ def test_trouble_of_spark_itself_ends_a_job_only_if_no_batch_gets_done(supervise
     assert supervisor._why(query) == "java.io.IOException: mkdir failed"
 
 
+def test_a_last_batch_that_failed_makes_no_honest_end(supervised):
+    job, supervisor, _, _, free = supervised
+    query = SimpleNamespace(isActive=False, exception=lambda: None)
+    assert supervisor._drain(query) is None
+    job.process = lambda batch: 1 / 0
+    free += [9]
+    with pytest.raises(ZeroDivisionError):
+        supervisor._process(None, 7)
+    with pytest.raises(ServiceError, match="division by zero"):
+        supervisor._drain(query)
+
+
 def test_an_error_of_spark_is_told_by_its_cause():
     text = "Job aborted.\n\tat org.x\nCaused by: java.io.IOException: disk gone\n\tat org.y\n"
     assert _first_line(text) == "Caused by: java.io.IOException: disk gone"
