@@ -308,7 +308,7 @@ def expected(offsets: dict[str, dict[str, list[int | None]]]) -> int:
     before that is promised, and not given.
     """
     return sum(
-        end - begin if end > begin else end
+        end - begin if end >= begin else end
         for partitions in offsets.values()
         for begin, end in partitions.values()
         if begin is not None and end is not None

@@ -177,7 +177,8 @@ def test_the_same_batch_is_not_sent_twice(distributed, spark, kafka):
     before = len(read_topic(kafka, job.topic("vra")))
     shutil.rmtree(f"{config.storage.online}/checkpoints/distribution")
     again = Distribution(config)
-    with running(again, config, spark):
+    with running(again, config, spark) as said:
+        until(lambda: "running" in said, "the job runs")
         time.sleep(5)
     assert len(read_topic(kafka, job.topic("vra"))) == before
 

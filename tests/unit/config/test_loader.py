@@ -12,7 +12,7 @@ from rich.console import Console
 
 from fink_broker.config import load_config
 from fink_broker.config.loader import REPOSITORY, _defaults, field_of
-from fink_broker.config.model import Config
+from fink_broker.config.model import Config, KafkaConfig, SimulatorConfig
 from fink_broker.config.secrets import Credentials, kafka_credentials
 from fink_broker.config.show import show
 from fink_broker.config.template import render
@@ -189,3 +189,17 @@ def test_the_simulator_flag_changes_only_where_alerts_come_from():
     config = Config()
     simulated = config.for_simulator()
     assert simulated.model_copy(update={"kafka": config.kafka}) == config
+
+
+def test_the_embedded_kafka_asks_for_no_password():
+    secured = KafkaConfig(servers="a:9092", security_protocol="SASL_SSL")
+    assert Config(kafka=secured).for_simulator().kafka.security_protocol == "PLAINTEXT"
+    elsewhere = Config(kafka=secured, simulator=SimulatorConfig(servers="b:9092")).for_simulator()
+    assert (elsewhere.kafka.servers, elsewhere.kafka.security_protocol) == ("b:9092", "SASL_SSL")
+
+
+def test_every_key_of_the_classic_files_is_known(tmp_path):
+    keys = ("LSST_KAFKA_SERVER", "LSST_SCHEMA_SERVER", "GROUPID", "NCONSUMERS", "HDFS_BATCH_SIZE")
+    text = "KAFKA_TOPIC=a\n" + "".join(f"{key}=x\n" for key in keys) + 'KAFKA_SASL_PASSWORD=""\n'
+    loaded = load_config(write(tmp_path, text), environ={})
+    assert [notice.split(": ")[1].split()[0] for notice in loaded.notices] == list(keys)
