@@ -62,6 +62,9 @@ class Sender:
                 **quiet_options(servers),
                 "error_cb": self._on_error,
                 "enable.idempotence": True,  # a packet sent twice by a lost answer is written once
+                # one request at a time: if the first of several to a topic just made is turned away and a later one is
+                # taken, the broker calls the first a repeat when it comes again, and it would be lost as delivered
+                "max.in.flight": 1,
                 "acks": "all",
                 "message.timeout.ms": 0,  # Kafka is waited for as long as it takes
                 "message.max.bytes": MAX_MESSAGE_BYTES,
