@@ -13,6 +13,7 @@ import struct
 import fastavro
 import pyarrow.parquet as pq
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pipeline import create_topic, running, send, total, until
 
@@ -259,6 +260,30 @@ def test_a_lost_checkpoint_doubles_nothing(spark, kafka, topic, make_config, pac
     job = run_until_in(spark, config, 60)
     assert alerts(job, ["candid"]).num_rows == 30
     assert total(job.raw, "duplicate") == 30
+
+
+def test_messages_that_expired_before_they_were_read_are_counted(spark, kafka, topic, make_config, packets):
+    send(kafka, topic, packets[:40])
+    job = run_until_in(spark, make_config(topic), 40)
+    send(kafka, topic, packets[40:60])
+    looking = Consumer({"bootstrap.servers": kafka, "group.id": "looking"})
+    places = [TopicPartition(topic, partition) for partition in range(4)]
+    for place in places:
+        place.offset = looking.get_watermark_offsets(place, timeout=10)[1]
+    looking.close()
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for done in admin.delete_records([place for place in places if place.offset]).values():
+        done.result(30)
+
+    def lost() -> int:
+        return sum(commit.details["lost_offsets"] for commit in job.raw.log.read_all())
+
+    with running(Stream2Raw(job.config), job.config, spark):
+        until(lambda: lost() > 0, "the loss is noted")
+        send(kafka, topic, packets[60:70])
+        until(lambda: total(job.raw, "in") == 50, "what came later is in")
+    assert lost() == 20
+    assert alerts(job, ["candid"]).num_rows == 50
 
 
 def test_new_fields_of_a_later_schema_are_kept(spark, kafka, topic, make_config, packets):
