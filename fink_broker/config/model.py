@@ -125,6 +125,24 @@ class ScienceConfig(Section):
         ["crossmatch", "asteroids", "supernnova", "nalerthist"],
         description="modules, in any order; the registry orders them by what they need",
     )
+    user_modules: list[str] = Field(
+        [], description="science modules of your own, as package.module:function that returns one"
+    )
+    kilonova_forest: str = Field(
+        "", description="file of a forest for rf_kn_vs_nonkn (scikit-learn pickle or .npz); empty: our own"
+    )
+    kilonova_components: str = Field(
+        "", description="file of its three principal components (.npy or .csv, 3 x 401); empty: those of fink-science"
+    )
+    anomaly_models: dict[str, str] = Field(
+        {}, description="further anomaly models: suffix of the column = zip with forest_g*.onnx and forest_r*.onnx"
+    )
+    blazar_catalogue: str = Field(
+        "", description="Parquet with a newer CTAO blazar list (ZTF_name, medians, thresholds); empty: fink-science's"
+    )
+    superluminous_classifier: str = Field(
+        "", description="package.module:function that returns a superluminous classifier; empty: slsn_score is -1"
+    )
     batch_alerts: int = Field(512, ge=1, description="alerts per Arrow batch handed to Python")
     tns_catalogue: str = Field(
         "",

@@ -38,7 +38,7 @@ def build(_config: Config) -> Module:
                 pa.int32(),
                 "",
                 "1: first appearance, 2: solar system candidate, 3: known object of the Minor Planet Center",
-                "0",
+                0,
             ),
         ),
         compute=_compute,

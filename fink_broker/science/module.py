@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,10 @@ import pyarrow as pa
 from fink_broker.science.batch import AlertBatch
 
 Outputs = Mapping[str, np.ndarray | pa.Array]
+
+#: Key beside the columns in what a module gives: mask of the alerts its own rule left out (an array of bool). They
+#: are counted apart from those the module looked at and found nothing on.
+SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,19 @@ class Needs:
         Fields of the alert itself.
     outputs : tuple of str
         Columns of other modules, which therefore run before.
+    cutouts : tuple of str
+        Images, of ``Science``, ``Template`` and ``Difference``; column ``cutout<name>`` holds the gzipped FITS file.
+    cutouts_where : str
+        Spark SQL condition on candidate fields and root fields (plain names) that holds for every alert whose images the module
+        may look at. Of other alerts no image is handed over: their column is null. Alerts are many and images large.
     """
 
     candidate: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
     root: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    cutouts: tuple[str, ...] = ()
+    cutouts_where: str = "true"
 
 
 @dataclass(frozen=True)
@@ -49,19 +61,25 @@ class Column:
         Unit, empty for a label or a plain number.
     meaning : str
         What it says, in one line.
-    absent : str
-        The value where there is nothing to say (no match, cuts not met). Null only where the module raised.
+    absent : object
+        The value, as Python has it, where there is nothing to say (no match, cuts not met); None stands for null and
+        NaN, a dictionary for a map.
     """
 
     name: str
     type: pa.DataType
     unit: str
     meaning: str
-    absent: str
+    absent: Any
 
 
 def _nothing_to_load() -> None:
     """Do nothing: the module has neither model nor catalogue."""
+
+
+def _no_digests() -> tuple[str, ...]:
+    """Return that no file was used."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,8 @@ class Module:
         alone, never on its batch-mates, their order, or a global random state.
     prepare : callable
         Loads models and catalogues, once a process; raises a FinkError if they are not as expected.
+    digests : callable
+        Returns the sha256 of each model and catalogue file in use; asked at every batch, so it must be quick.
     """
 
     name: str
@@ -94,3 +114,4 @@ class Module:
     outputs: tuple[Column, ...]
     compute: Callable[[AlertBatch], Outputs]
     prepare: Callable[[], None] = _nothing_to_load
+    digests: Callable[[], tuple[str, ...]] = _no_digests

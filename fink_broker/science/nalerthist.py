@@ -16,7 +16,7 @@ def build(_config: Config) -> Module:
         version="1",
         reference="Fink: number of detections in history and current alert",
         needs=Needs(history=("magpsf",)),
-        outputs=(Column("nalerthist", pa.int32(), "", "detections in the packet, the current one included", "0"),),
+        outputs=(Column("nalerthist", pa.int32(), "", "detections in the packet, the current one included", 0),),
         compute=_compute,
     )
 

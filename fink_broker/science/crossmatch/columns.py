@@ -80,7 +80,7 @@ def build_mangrove(_config: Config) -> Module:
         catalogues.mangrove()
 
     kind = pa.map_(pa.string(), pa.string())
-    output = Column("mangrove", kind, "Mpc", "galaxy names and distances, nearest within 60″", "'None' for each key")
+    output = Column("mangrove", kind, "Mpc", "galaxy names and distances, nearest within 60″", dict.fromkeys(MANGROVE_KEYS, "None"))
     return Module("mangrove", "1", "Ducoin et al. 2020, MNRAS 492, 4768", POSITION, (output,), _galaxy, prepare)
 
 

@@ -28,7 +28,7 @@ NONE = "none"
 def build(config: Config) -> Module:
     """Return the module."""
     path = config.science.tns_catalogue
-    output = Column("tns", pa.string(), "", "type of the classified transient, nearest within 1.5″", "''")
+    output = Column("tns", pa.string(), "", "type of the classified transient, nearest within 1.5″", "")
 
     def compute(batch: AlertBatch) -> Outputs:
         if path == NONE:

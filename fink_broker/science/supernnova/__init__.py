@@ -13,10 +13,11 @@ from fink_broker.alert.lightcurve import Floats, Mask
 from fink_broker.config import Config
 from fink_broker.science.asteroids import KNOWN
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.files import SNN, checked_file
-from fink_broker.science.module import Column, Module, Needs, Outputs
+from fink_broker.science.files import SNN, checked_file, digests_of
+from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
+from fink_broker.science.photometry import fluxcal
 from fink_broker.science.supernnova.lstm import StackedLstm
-from fink_broker.science.supernnova.steps import Steps, fluxcal, make_steps
+from fink_broker.science.supernnova.steps import Steps, make_steps
 from fink_broker.science.supernnova.weights import Normalisation, read_normalisation, read_tensors
 
 #: The two networks, also the names of their columns.
@@ -42,11 +43,12 @@ def build(_config: Config) -> Module:
             outputs=("cdsxmatch", "roid"),
         ),
         outputs=tuple(
-            Column(name, pa.float64(), "", f"{meaning}; null where its numbers overflow, or beyond 1,000 visits", "0")
+            Column(name, pa.float64(), "", f"{meaning}; null where its numbers overflow, or beyond 1,000 visits", 0)
             for name, meaning in zip(NETWORKS, meanings, strict=True)
         ),
         compute=_compute,
         prepare=_prepare,
+        digests=lambda: digests_of(*(f"{SNN}{name}/model.pt" for name in NETWORKS)),
     )
 
 
@@ -100,7 +102,8 @@ def _compute(batch: AlertBatch) -> Outputs:
         with np.errstate(over="ignore", invalid="ignore"):
             inputs = [steps.normalised(by) for by in normalisations]
             scores[:, rows] = lstm.probabilities(inputs, steps.offsets[rows], lengths[rows])
-    return {
+    outputs = {
         name: pa.array(score, pa.float64(), mask=~np.isfinite(score))
         for name, score in zip(NETWORKS, scores, strict=True)
     }
+    return outputs | {SKIPPED: lengths == 0}

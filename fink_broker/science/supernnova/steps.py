@@ -44,16 +44,6 @@ class Steps:
         return np.concatenate([scaled, self.bands], axis=1).astype(np.float32)
 
 
-def fluxcal(magnitude: Floats, error: Floats) -> tuple[Floats, Floats]:
-    """Return flux and error in the FLUXCAL system from magnitude and error (AB mag).
-
-    F = 10^(−0.4 m)·10¹¹ and σ = 9.21034·10¹⁰·exp(−0.921034 m)·σ_m.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        flux = 10.0 ** (-0.4 * magnitude) * 1e11
-        return flux, 9.21034e10 * np.exp(-0.921034 * magnitude) * error
-
-
 def make_steps(alert: Ints, alerts: int, *, jd: Floats, fid: Floats, flux: Floats, flux_error: Floats) -> Steps:
     """Return the steps of points.
 
