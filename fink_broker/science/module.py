@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fink_broker.errors import ConfigError
 from fink_broker.science.batch import AlertBatch
 
 Outputs = Mapping[str, np.ndarray | pa.Array]
@@ -35,8 +36,8 @@ class Needs:
     cutouts : tuple of str
         Images, of ``Science``, ``Template`` and ``Difference``; column ``cutout<name>`` holds the gzipped FITS file.
     cutouts_where : str
-        Spark SQL condition on candidate fields and root fields (plain names) that holds for every alert whose images the module
-        may look at. Of other alerts no image is handed over: their column is null. Alerts are many and images large.
+        Spark SQL condition on fields of the packet (``candidate.ndethist``) that holds for every alert whose images
+        the module may look at. Of other alerts no image is handed over, their column is null: images are large.
     """
 
     candidate: tuple[str, ...] = ()
@@ -64,6 +65,11 @@ class Column:
     absent : object
         The value, as Python has it, where there is nothing to say (no match, cuts not met); None stands for null and
         NaN, a dictionary for a map.
+
+    Raises
+    ------
+    ConfigError
+        If the absent value is not of the type.
     """
 
     name: str
@@ -71,6 +77,16 @@ class Column:
     unit: str
     meaning: str
     absent: Any
+
+    def __post_init__(self) -> None:
+        entries = list(self.absent.items()) if isinstance(self.absent, Mapping) else self.absent
+        try:
+            pa.scalar(entries, self.type)
+        except (pa.ArrowException, TypeError) as error:
+            raise ConfigError(
+                f"The absent value {self.absent!r} of the science column '{self.name}' is no {self.type}.",
+                "Give a value of the column's type, or None.",
+            ) from error
 
 
 def _nothing_to_load() -> None:

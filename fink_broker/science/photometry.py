@@ -30,9 +30,7 @@ def is_positive(isdiffpos: pa.Array) -> Mask:
     return positive.fill_null(False).to_numpy(zero_copy_only=False)
 
 
-def dc_flux(
-    magpsf: Floats, sigmapsf: Floats, magnr: Floats, sigmagnr: Floats, positive: Mask
-) -> tuple[Floats, Floats]:
+def dc_flux(magpsf: Floats, sigmapsf: Floats, magnr: Floats, sigmagnr: Floats, positive: Mask) -> tuple[Floats, Floats]:
     """Return the apparent flux of the source itself and its error, in units of AB magnitude 0.
 
     The flux of the nearest reference source plus or minus the difference flux (Förster et al. 2021, AJ 161, 242).
@@ -57,9 +55,7 @@ def dc_flux(
     return np.where(unknown, np.nan, flux), np.where(unknown, np.nan, error)
 
 
-def dc_mag(
-    magpsf: Floats, sigmapsf: Floats, magnr: Floats, sigmagnr: Floats, positive: Mask
-) -> tuple[Floats, Floats]:
+def dc_mag(magpsf: Floats, sigmapsf: Floats, magnr: Floats, sigmagnr: Floats, positive: Mask) -> tuple[Floats, Floats]:
     """Return the apparent magnitude of the source itself and its error (AB mag); NaN where the flux is negative.
 
     Parameters as for :func:`dc_flux`.

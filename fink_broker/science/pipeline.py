@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
+from fink_broker.alert.lightcurve import Mask
+from fink_broker.science import outcome
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.module import Module
+from fink_broker.science.module import SKIPPED, Module, Needs
 
 log = logging.getLogger(__name__)
-
-#: Output column that names the modules that raised on the alert.
-FAILED = "science_failed"
 
 #: The science columns in the order of production; others follow in the order of their modules.
 PRODUCTION_ORDER = (
@@ -29,6 +30,28 @@ PRODUCTION_ORDER = (
 )  # fmt: skip
 
 Columns = dict[str, pa.Array]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a module made of a batch.
+
+    Parameters
+    ----------
+    columns : dict of str to pyarrow.Array
+        Its columns; null where it raised.
+    raised, skipped : numpy.ndarray of bool
+        Alerts it raised on; alerts its own rule left out.
+    """
+
+    columns: Columns
+    raised: Mask
+    skipped: Mask
+
+    def nothing(self, module: Module) -> Mask:
+        """Tell on which alerts the module looked and found nothing."""
+        absent = outcome.has_nothing(self.columns, module.outputs, len(self.raised))
+        return absent & ~self.raised & ~self.skipped
 
 
 class Pipeline:
@@ -45,11 +68,14 @@ class Pipeline:
     ----------
     failures : collections.Counter
         How many alerts each module raised on, since the pipeline was made.
+    seconds : collections.defaultdict
+        Time each module took, since the pipeline was made.
     """
 
     def __init__(self, modules: Sequence[Module]) -> None:
         self.modules = tuple(modules)
         self.failures: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._prepared = False
         needs = [module.needs for module in self.modules]
         history = {name for need in needs for name in need.history}
@@ -57,11 +83,15 @@ class Pipeline:
         self.candidate_fields = sorted(history.union(*[need.candidate for need in needs]))
         # candid is always there: it names the alert in the log, and a batch without columns has no length
         self.root_fields = sorted({"candid"}.union(*[need.root for need in needs]))
+        self.cutouts = {
+            name: _any_of(needs, name) for name in sorted({name for need in needs for name in need.cutouts})
+        }
         columns = {column.name: column for module in self.modules for column in module.outputs}
         ordered = [name for name in PRODUCTION_ORDER if name in columns]
         ordered += [name for name in columns if name not in PRODUCTION_ORDER]
         fields = [pa.field(name, columns[name].type) for name in ordered]
-        self.output_type = pa.struct([*fields, pa.field(FAILED, pa.list_(pa.string()))])
+        self.science_type = pa.struct(fields)
+        self.output_type = pa.struct([*fields, *(pa.field(name, kind) for name, kind in outcome.OUTCOMES.items())])
 
     @property
     def output_names(self) -> list[str]:
@@ -82,41 +112,56 @@ class Pipeline:
             self._prepared = True
 
     def run(self, batch: pa.StructArray) -> pa.StructArray:
-        """Return the science columns of a batch, one row for each alert.
+        """Return the science columns of a batch, one row for each alert, and what became of it in each module.
 
         Parameters
         ----------
         batch : pyarrow.StructArray
-            Root and candidate fields by name, history arrays as ``prv_<field>``.
+            Root and candidate fields by name, history arrays as ``prv_<field>``, images as ``cutout<name>``.
         """
         self.prepare()
         alerts = AlertBatch.from_struct(batch)
-        failed: list[list[str]] = [[] for _ in range(len(batch))]
-        for module in self.modules if len(batch) else ():
-            columns, raised = self._attempt(module, alerts)
-            alerts = alerts.with_columns(columns)
-            for row in np.flatnonzero(raised):
-                failed[row].append(module.name)
-        return self._assemble(alerts, failed)
+        # (outcome, module, alert)
+        marks = np.zeros((3, len(self.modules), len(batch)), dtype=bool)
+        for row, module in enumerate(self.modules if len(batch) else ()):
+            started = time.perf_counter()
+            attempt = self._attempt(module, alerts)
+            alerts = alerts.with_columns(attempt.columns)
+            marks[:, row] = attempt.raised, attempt.skipped, attempt.nothing(module)
+            self.seconds[module.name] += time.perf_counter() - started
+        return self._assemble(alerts, marks)
 
-    def _assemble(self, alerts: AlertBatch, failed: list[list[str]]) -> pa.StructArray:
-        fields = list(self.output_type)
-        columns = [alerts.columns.get(field.name, pa.nulls(0, field.type)) for field in fields[:-1]]
-        return pa.StructArray.from_arrays([*columns, pa.array(failed, fields[-1].type)], fields=fields)
+    def made_with(self) -> dict[str, str]:
+        """Return each module's version and the digests of the files it uses, as they are now."""
+        return {module.name: outcome.version_text(module.version, module.digests()) for module in self.modules}
 
-    def _attempt(self, module: Module, alerts: AlertBatch) -> tuple[Columns, np.ndarray]:
+    def _assemble(self, alerts: AlertBatch, marks: np.ndarray) -> pa.StructArray:
+        columns = [alerts.columns.get(field.name, pa.nulls(0, field.type)) for field in self.science_type]
+        names = [module.name for module in self.modules]
+        lists = [outcome.names_where(names, marked) for marked in marks]
+        made_with = outcome.repeated_map(self.made_with(), len(alerts))
+        return pa.StructArray.from_arrays([*columns, *lists, made_with], fields=list(self.output_type))
+
+    def _attempt(self, module: Module, alerts: AlertBatch) -> Attempt:
         """Run a module; where it raises, halve the batch until only the alerts it raises on are left out."""
         try:
-            return _compute(module, alerts), np.zeros(len(alerts), dtype=bool)
+            columns, skipped = _compute(module, alerts)
+            return Attempt(columns, np.zeros(len(alerts), dtype=bool), skipped)
         except Exception as error:  # a module is foreign code: whatever it raises must not stop the stream
             if len(alerts) == 1:
                 self._report(module, alerts, error)
-                return {column.name: pa.nulls(1, column.type) for column in module.outputs}, np.ones(1, dtype=bool)
+                nulls = {column.name: pa.nulls(1, column.type) for column in module.outputs}
+                return Attempt(nulls, np.ones(1, dtype=bool), np.zeros(1, dtype=bool))
         middle = len(alerts) // 2
-        left, left_raised = self._attempt(module, alerts.slice(0, middle))
-        right, right_raised = self._attempt(module, alerts.slice(middle, len(alerts)))
-        joined = {name: pa.concat_arrays([left[name], right[name]]) for name in left}
-        return joined, np.concatenate([left_raised, right_raised])
+        halves = [self._attempt(module, half) for half in (alerts.slice(0, middle), alerts.slice(middle, len(alerts)))]
+        return Attempt(
+            {
+                column.name: pa.concat_arrays([half.columns[column.name] for half in halves])
+                for column in module.outputs
+            },
+            np.concatenate([half.raised for half in halves]),
+            np.concatenate([half.skipped for half in halves]),
+        )
 
     def _report(self, module: Module, alerts: AlertBatch, error: Exception) -> None:
         """Log the first failure of each module with its traceback; later ones are counted."""
@@ -126,8 +171,13 @@ class Pipeline:
         self.failures[module.name] += 1
 
 
-def _compute(module: Module, alerts: AlertBatch) -> Columns:
-    """Run a module and hold it to what it declares."""
+def _any_of(needs: Sequence[Needs], cutout: str) -> str:
+    """Return the condition (Spark SQL) under which any module may look at an image."""
+    return " OR ".join(f"({need.cutouts_where})" for need in needs if cutout in need.cutouts)
+
+
+def _compute(module: Module, alerts: AlertBatch) -> tuple[Columns, Mask]:
+    """Run a module and hold it to what it declares; return its columns and which alerts it skipped."""
     given = module.compute(alerts)
     columns = {}
     for column in module.outputs:
@@ -138,4 +188,6 @@ def _compute(module: Module, alerts: AlertBatch) -> Columns:
         if len(array) != len(alerts):
             raise ValueError(f"{module.name} gave {len(array)} values of {column.name} for {len(alerts)} alerts")
         columns[column.name] = array
-    return columns
+    skipped = np.zeros(len(alerts), dtype=bool)
+    skipped[:] = given.get(SKIPPED, False)
+    return columns, skipped

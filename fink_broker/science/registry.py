@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.config import Config
 from fink_broker.errors import ConfigError
 from fink_broker.science import asteroids, nalerthist, supernnova
 from fink_broker.science.crossmatch import columns as crossmatch
 from fink_broker.science.crossmatch import simbad, tns
 from fink_broker.science.module import Module
-from fink_broker.science.pipeline import Pipeline
+from fink_broker.science.outcome import OUTCOMES
+from fink_broker.science.pipeline import PRODUCTION_ORDER, Pipeline
+from fink_broker.science.user import user_module
 
-__all__ = ["GROUPS", "MODULES", "Pipeline", "build_pipeline", "order"]
+__all__ = ["GROUPS", "MODULES", "Pipeline", "build_pipeline", "known_columns", "order", "select"]
 
 Build = Callable[[Config], Module]
 
@@ -31,6 +35,18 @@ MODULES: dict[str, Build] = {
     "nalerthist": nalerthist.build,
 }
 
+#: Columns that alerts have beside those of modules, in lower case.
+RESERVED = frozenset(
+    name.lower()
+    for name in (
+        *(field["name"] for field in json.loads(ztf_reading_schema())["fields"]),
+        *OUTCOMES,
+        "origin", "night", "topics", "cut", "timestamp",
+        "brokerIngestTimestamp", "brokerStartProcessTimestamp", "brokerEndProcessTimestamp",
+        "fink_broker_version", "fink_science_version",
+    )
+)  # fmt: skip
+
 #: Names that stand for several modules.
 GROUPS: dict[str, tuple[str, ...]] = {
     "crossmatch": ("cdsxmatch", "tns", "vsx", "gcvs", "x3hsp", "x4lac", "mangrove"),
@@ -43,9 +59,45 @@ def build_pipeline(config: Config) -> Pipeline:
     Raises
     ------
     ConfigError
-        If a module is unknown, or needs a column that no configured module gives, or modules need one another.
+        If a module is unknown or cannot be imported, or needs a column that no configured module gives, or modules
+        need one another, or give a column that an alert has already.
     """
-    return Pipeline(order([MODULES[name](config) for name in _names(config.science.modules)]))
+    built = [MODULES[name](config) for name in _names(config.science.modules)]
+    built += [user_module(name, config) for name in dict.fromkeys(config.science.user_modules)]
+    return Pipeline(order(built))
+
+
+def select(config: Config, names: Sequence[str]) -> Pipeline:
+    """Return the pipeline of some of the configured modules and all they need.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+    names : sequence of str
+        Names of modules or groups; none: all that are configured.
+
+    Raises
+    ------
+    ConfigError
+        If a name is none of a configured module.
+    """
+    modules = {module.name: module for module in build_pipeline(config).modules}
+    wanted = [single for name in names for single in GROUPS.get(name, (name,))]
+    for name in wanted:
+        if name not in modules:
+            raise ConfigError(
+                f"There is no configured science module '{name}'.", f"Configured are {', '.join(modules)}."
+            )
+    if not wanted:
+        return Pipeline(list(modules.values()))
+    giver = {column.name: module.name for module in modules.values() for column in module.outputs}
+    chosen: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        chosen.add(name)
+        wanted += [giver[column] for column in modules[name].needs.outputs if giver[column] not in chosen]
+    return Pipeline([module for name, module in modules.items() if name in chosen])
 
 
 def _names(configured: Sequence[str]) -> list[str]:
@@ -55,10 +107,15 @@ def _names(configured: Sequence[str]) -> list[str]:
         if name not in MODULES and name not in GROUPS:
             raise ConfigError(
                 f"science.modules names '{name}', which is no science module.",
-                f"Known are {', '.join([*GROUPS, *MODULES])}.",
+                f"Known are {', '.join([*GROUPS, *MODULES])}; name your own in science.user_modules.",
             )
         names.update(dict.fromkeys(GROUPS.get(name, (name,))))
     return list(names)
+
+
+def known_columns() -> tuple[str, ...]:
+    """Return the names of all columns our modules give, configured or not, and of those production has beside them."""
+    return tuple(dict.fromkeys([*PRODUCTION_ORDER, *(name for columns in _given().values() for name in columns)]))
 
 
 def order(modules: Sequence[Module]) -> list[Module]:
@@ -69,6 +126,7 @@ def order(modules: Sequence[Module]) -> list[Module]:
     ConfigError
         If a needed column is given by none of them, a column by two, or modules need one another in a circle.
     """
+    _check_names(modules)
     giver: dict[str, Module] = {}
     for module in modules:
         for column in module.outputs:
@@ -94,6 +152,22 @@ def order(modules: Sequence[Module]) -> list[Module]:
         ordered += ready
         waiting = [module for module in waiting if module not in ready]
     return ordered
+
+
+def _check_names(modules: Sequence[Module]) -> None:
+    """Check that modules differ in name, and that their columns do not hide those an alert has already."""
+    seen: set[str] = set()
+    for module in modules:
+        if module.name in seen:
+            raise ConfigError(f"Two science modules are called '{module.name}'.", "Rename one of them.")
+        seen.add(module.name)
+        for column in module.outputs:
+            if not column.name.isidentifier() or column.name.lower() in RESERVED:
+                raise ConfigError(
+                    f"The science module '{module.name}' gives a column '{column.name}', "
+                    "which alerts have already or which is no plain name.",
+                    "Rename the column.",
+                )
 
 
 def _remedy(column_name: str) -> str:

@@ -16,7 +16,6 @@ from fink_broker.config.model import QualityConfig
 from fink_broker.science.registry import Pipeline, build_pipeline
 
 CUT = "cut"
-FAILED = "science_failed"
 STARTED, ENDED = "brokerStartProcessTimestamp", "brokerEndProcessTimestamp"
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -34,7 +33,8 @@ def quality_cut(quality: QualityConfig) -> Column:
 def enrich(alerts: DataFrame, config: Config) -> DataFrame:
     """Add the science columns to alerts that passed the cuts.
 
-    All modules run in one trip to Python, which takes only the columns they need: the images stay in the JVM.
+    All modules run in one trip to Python, which takes only the columns they need. Images stay in the JVM but for the
+    few alerts of which a module wants to see them.
 
     Parameters
     ----------
@@ -44,12 +44,13 @@ def enrich(alerts: DataFrame, config: Config) -> DataFrame:
     Returns
     -------
     DataFrame
-        The packet's fields, versions, science columns, ``science_failed`` (modules that raised on this alert), and
-        the times at which the processing of the alert's batch began and ended.
+        The packet's fields, versions, science columns, what became of the alert in each module, and the times at
+        which the processing of the alert's batch began and ended.
     """
     pipeline = build_pipeline(config)
     science = _science_udf(config, pipeline)(_inputs(pipeline)).alias("science")
-    packet = [name for name in alerts.columns if name not in ("publisher", "night")]
+    hidden = {"publisher", "night", *(name.lower() for name in pipeline.output_names)}
+    packet = [name for name in alerts.columns if name.lower() not in hidden]
     enriched = alerts.select(*packet, "night", science)
     return enriched.select(
         *packet,
@@ -67,6 +68,10 @@ def _inputs(pipeline: Pipeline) -> Column:
         *[F.col(name) for name in pipeline.root_fields],
         *[F.col(f"candidate.{name}").alias(name) for name in pipeline.candidate_fields],
         *[F.col(f"prv_candidates.{name}").alias(f"prv_{name}") for name in pipeline.history_fields],
+        *[
+            F.when(F.expr(where), F.col(f"cutout{name}.stampData")).alias(f"cutout{name}")
+            for name, where in pipeline.cutouts.items()
+        ],
     )
 
 

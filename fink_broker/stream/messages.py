@@ -12,18 +12,19 @@ from pyspark.sql.avro.functions import to_avro
 
 from fink_broker.alert.survey import Survey
 from fink_broker.filters.engine import TOPICS
-from fink_broker.science.pipeline import PRODUCTION_ORDER
+from fink_broker.science.outcome import OUTCOMES
+from fink_broker.science.registry import known_columns
 from fink_broker.stream.enrich import CUT, ENDED, STARTED
 
 #: columns that stay in the house
-PRIVATE = ("origin", "night", "science_failed", TOPICS)
+PRIVATE = ("origin", "night", *OUTCOMES, TOPICS)
 
-#: names, in lower case, of all columns that jobs add to those of a packet
+#: names, in lower case, of columns that jobs add to those of a packet, whatever science modules run
 ADDED_COLUMNS = frozenset(
     name.lower()
     for name in (
         *PRIVATE,
-        *PRODUCTION_ORDER,
+        *known_columns(),
         CUT,
         STARTED,
         ENDED,

@@ -16,8 +16,9 @@ from pyspark.sql import functions as F
 
 from fink_broker.archive import AlertTable, Commit, Layout
 from fink_broker.config import Config
+from fink_broker.science import outcome
 from fink_broker.science.registry import build_pipeline
-from fink_broker.stream.enrich import CUT, FAILED, enrich, quality_cut
+from fink_broker.stream.enrich import CUT, enrich, quality_cut
 from fink_broker.stream.handoff import Intake, pulse, read_alerts
 from fink_broker.stream.query import Batch
 from fink_broker.stream.run import run_job
@@ -27,6 +28,8 @@ from fink_broker.stream.warmup import blank_alerts
 log = logging.getLogger(__name__)
 
 CUTS = ("nbad", "rb", "fid")
+#: what a module can make of an alert beside a result: name in the counts, and column that names the modules
+OUTCOMES = {"failed": outcome.FAILED, "skipped": outcome.SKIPPED, "nothing": outcome.NOTHING}
 
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
@@ -97,7 +100,7 @@ class Raw2Science:
             committed=time.time(),
             details={
                 "cuts": cuts,
-                "failed": {name: observed[name] for name in self.modules if observed.get(name)},
+                **{kind: self._counted(observed, kind) for kind in OUTCOMES},
                 "schema": schema,
             },
         )
@@ -107,7 +110,7 @@ class Raw2Science:
 
     def _write(self, alerts: DataFrame, folder: str) -> tuple[dict[str, int], str]:
         """Write the enriched alerts of a batch to a folder; return what was counted and the schema's name."""
-        cuts, failures = Observation(), Observation()
+        cuts, outcomes = Observation(), Observation()
         cut = F.col(CUT)
         kept = (
             alerts.withColumn(CUT, quality_cut(self.config.quality))
@@ -115,12 +118,20 @@ class Raw2Science:
             .where(cut.isNull())
             .drop(CUT)
         )
-        failed = F.col(FAILED)
         enriched = enrich(kept, self.config).observe(
-            failures, *[F.count(F.when(F.array_contains(failed, name), 1)).alias(name) for name in self.modules]
+            outcomes,
+            *[
+                F.count(F.when(F.array_contains(column, name), 1)).alias(f"{kind}_{name}")
+                for kind, column in OUTCOMES.items()
+                for name in self.modules
+            ],
         )
         enriched.write.mode("overwrite").partitionBy("night").parquet(folder)
-        return cuts.get | failures.get, self._schema_name(enriched)
+        return cuts.get | outcomes.get, self._schema_name(enriched)
+
+    def _counted(self, observed: dict[str, int], kind: str) -> dict[str, int]:
+        """Return by module how many alerts had an outcome, leaving out zeros."""
+        return {name: observed[f"{kind}_{name}"] for name in self.modules if observed.get(f"{kind}_{name}")}
 
     def _schema_name(self, enriched: DataFrame) -> str:
         text = enriched.drop("night").schema.json()

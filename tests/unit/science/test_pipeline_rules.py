@@ -11,13 +11,13 @@ import pytest
 from fink_broker.config.model import Config, ScienceConfig
 from fink_broker.errors import ConfigError
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.module import Column, Module, Needs, Outputs
+from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
 from fink_broker.science.pipeline import Pipeline
 from fink_broker.science.registry import MODULES, build_pipeline, order
 
 
 def module(name: str, needs: Needs, compute: Callable[[AlertBatch], Outputs] | None = None) -> Module:
-    output = Column(name.upper(), pa.float64(), "", "", "")
+    output = Column(name.upper(), pa.float64(), "", "", None)
     return Module(name, "1", "", needs, (output,), compute or (lambda batch: {name.upper(): np.zeros(len(batch))}))
 
 
@@ -65,6 +65,27 @@ def test_a_module_that_gives_too_few_values_is_a_failure_not_a_shift() -> None:
     assert short.run(batch([1.0, 2.0])).field("science_failed").to_pylist() == [["short"], ["short"]]
 
 
+def test_what_was_skipped_and_what_was_not_found_are_told_apart() -> None:
+    def positive_only(batch: AlertBatch) -> Outputs:
+        values = batch.numbers("x")
+        return {"ROOT": np.where(values > 0, values - 1, 0.0), SKIPPED: values <= 0}
+
+    output = Column("ROOT", pa.float64(), "", "", 0.0)
+    given = Module(
+        "root", "3", "", Needs(candidate=("x",)), (output,), positive_only, digests=lambda: ("0123456789abcdef",)
+    )
+    result = Pipeline([given]).run(batch([-1.0, 1.0, 2.0]))
+    assert result.field("science_skipped").to_pylist() == [["root"], [], []]
+    assert result.field("science_found_nothing").to_pylist() == [[], ["root"], []]
+    assert result.field("science_failed").to_pylist() == [[], [], []]
+    assert result.field("science_made_with").to_pylist() == [[("root", "3 0123456789ab")]] * 3
+
+
+def test_an_absent_value_of_another_type_is_an_error_at_once() -> None:
+    with pytest.raises(ConfigError, match="absent value 'no' of the science column 'A' is no double"):
+        Column("A", pa.float64(), "", "", "no")
+
+
 def test_modules_run_after_those_they_need() -> None:
     late = module("late", Needs(outputs=("EARLY",)))
     early = module("early", Needs())
@@ -76,7 +97,7 @@ def test_modules_run_after_those_they_need() -> None:
     [
         ([module("a", Needs(outputs=("B",))), module("b", Needs(outputs=("A",)))], "circle"),
         ([module("a", Needs(outputs=("B",)))], "needs the column 'B'"),
-        ([module("a", Needs()), module("a", Needs())], "give 'A'"),
+        ([module("a", Needs()), module("a", Needs())], "called 'a'"),
     ],
 )
 def test_modules_that_cannot_be_ordered(modules: list[Module], message: str) -> None:
@@ -97,7 +118,7 @@ def test_a_missing_module_is_named() -> None:
 def test_columns_come_in_the_order_of_production(pipeline: Pipeline) -> None:
     assert pipeline.output_names == [
         "cdsxmatch", "tns", "vsx", "gcvs", "x3hsp", "x4lac", "mangrove", "roid", "snn_snia_vs_nonia",
-        "snn_sn_vs_all", "nalerthist", "science_failed",
+        "snn_sn_vs_all", "nalerthist", "science_failed", "science_skipped", "science_found_nothing", "science_made_with",
     ]  # fmt: skip
     kinds = {field.name: str(field.type) for field in pipeline.output_type}
     assert kinds["roid"] == kinds["nalerthist"] == "int32"
