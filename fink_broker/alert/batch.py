@@ -12,6 +12,9 @@ import pyarrow as pa
 from fink_broker.alert.lightcurve import HISTORY
 from fink_broker.alert.schema import ztf_reading_schema
 
+#: The image of a kind is in the field, and the column, of this name and the kind's.
+CUTOUT = "cutout"
+
 _ARROW = {
     "string": pa.string(),
     "long": pa.int64(),
@@ -23,7 +26,11 @@ _ARROW = {
 
 
 def struct_from_packets(
-    packets: Sequence[Mapping[str, Any]], root: Sequence[str], candidate: Sequence[str], history: Sequence[str]
+    packets: Sequence[Mapping[str, Any]],
+    root: Sequence[str],
+    candidate: Sequence[str],
+    history: Sequence[str],
+    cutouts: Sequence[str] = (),
 ) -> pa.StructArray:
     """Return decoded ZTF packets as the struct array that the science pipeline takes.
 
@@ -33,19 +40,28 @@ def struct_from_packets(
         Packets as fastavro decodes them; a field that is missing is null.
     root, candidate, history : sequence of str
         Fields wanted of the packet, of ``candidate`` and of ``prv_candidates``.
+    cutouts : sequence of str, optional
+        Images wanted, of ``Science``, ``Template`` and ``Difference``. Column ``cutout<name>`` holds the gzipped FITS
+        file, null if the packet has none.
+    cutouts : sequence of str
+        Images wanted, for example ``Science``: column ``cutoutScience`` holds the gzipped FITS file.
 
     Raises
     ------
     KeyError
         If a field is in no ZTF schema.
     """
-    types, candidate_types, history_types = _types()
+    types, candidate_types, history_types = field_types()
     columns = {name: pa.array([packet.get(name) for packet in packets], types[name]) for name in root}
     for name in candidate:
         columns[name] = pa.array([packet["candidate"].get(name) for packet in packets], candidate_types[name])
     for name in history:
         lists = [_history(packet, name) for packet in packets]
         columns[HISTORY + name] = pa.array(lists, pa.list_(history_types[name]))
+    for name in cutouts:
+        images = [packet.get(f"cutout{name}") for packet in packets]
+        stamps = [None if image is None else image.get("stampData") for image in images]
+        columns[f"cutout{name}"] = pa.array(stamps, pa.binary())
     return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
 
 
@@ -55,7 +71,7 @@ def _history(packet: Mapping[str, Any], name: str) -> list[Any] | None:
 
 
 @lru_cache(maxsize=1)
-def _types() -> tuple[dict[str, pa.DataType], dict[str, pa.DataType], dict[str, pa.DataType]]:
+def field_types() -> tuple[dict[str, pa.DataType], dict[str, pa.DataType], dict[str, pa.DataType]]:
     """Return the Arrow types of root, candidate and history fields."""
     fields = {field["name"]: _inner(field["type"]) for field in json.loads(ztf_reading_schema())["fields"]}
     return (

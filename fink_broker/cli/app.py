@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from fink_broker import __version__
+from fink_broker.cli.options import HELP, Conf
+from fink_broker.cli.science_app import science_app
 
-Conf = Annotated[str | None, typer.Option("-c", "--conf", help="Configuration file.")]
-HELP = {"help_option_names": ["-h", "--help"]}
 #: ``fink start`` hands everything after the name of the service to that service's own parser
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 app = typer.Typer(add_completion=False, context_settings=HELP, pretty_exceptions_enable=False)
 config_app = typer.Typer(context_settings=HELP)
 app.add_typer(config_app, name="config", help="Look at the configuration.")
+app.add_typer(science_app, name="science", help="List the science modules, run them on a file, explain an alert.")
 
 
 def _print_version(wanted: bool) -> None:
