@@ -43,8 +43,6 @@ def struct_from_packets(
     cutouts : sequence of str, optional
         Images wanted, of ``Science``, ``Template`` and ``Difference``. Column ``cutout<name>`` holds the gzipped FITS
         file, null if the packet has none.
-    cutouts : sequence of str
-        Images wanted, for example ``Science``: column ``cutoutScience`` holds the gzipped FITS file.
 
     Raises
     ------
@@ -59,9 +57,9 @@ def struct_from_packets(
         lists = [_history(packet, name) for packet in packets]
         columns[HISTORY + name] = pa.array(lists, pa.list_(history_types[name]))
     for name in cutouts:
-        images = [packet.get(f"cutout{name}") for packet in packets]
+        images = [packet.get(CUTOUT + name) for packet in packets]
         stamps = [None if image is None else image.get("stampData") for image in images]
-        columns[f"cutout{name}"] = pa.array(stamps, pa.binary())
+        columns[CUTOUT + name] = pa.array(stamps, pa.binary())
     return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
 
 

@@ -13,10 +13,12 @@ from fink_broker.alert.batch import struct_from_packets
 from fink_broker.alert.table import struct_from_table
 from fink_broker.errors import DataError
 from fink_broker.science.registry import Pipeline
-from fink_broker.simulate.sources import Say, find_files, open_source
+from fink_broker.simulate.sources import SYNTHETIC, Say, find_files, open_source
 
 #: Alerts in a batch.
 BATCH = 500
+#: Alerts of a synthetic sky, if no limit is given.
+SYNTHETIC_ALERTS = 1000
 
 
 def batches(path: Path, pipeline: Pipeline, say: Say, limit: int = 0) -> Iterator[pa.StructArray]:
@@ -25,7 +27,7 @@ def batches(path: Path, pipeline: Pipeline, say: Say, limit: int = 0) -> Iterato
     Parameters
     ----------
     path : pathlib.Path
-        Parquet or Avro file, archive, or folder of them.
+        Parquet or Avro file, archive, or folder of them, or ``synthetic``.
     pipeline : Pipeline
         Says which fields.
     say : callable
@@ -38,12 +40,14 @@ def batches(path: Path, pipeline: Pipeline, say: Say, limit: int = 0) -> Iterato
     DataError
         If there is no alert.
     """
-    if not path.exists():
-        raise DataError(f"There is no file or folder {path}.", "Name a Parquet or Avro file of alerts.")
+    if not path.exists() and str(path) != SYNTHETIC:
+        raise DataError(
+            f"There is no file or folder {path}.", "Name a Parquet or Avro file of alerts, or say synthetic."
+        )
     files = find_files(path)
     tables = bool(files) and all(file.suffix.lower() == ".parquet" for file in files)
     left = limit or None
-    for batch in _from_parquet(files, pipeline) if tables else _from_packets(path, pipeline, say):
+    for batch in _from_parquet(files, pipeline) if tables else _from_packets(path, pipeline, say, limit):
         some = batch if left is None else batch.slice(0, left)
         yield some
         if left is not None:
@@ -70,8 +74,8 @@ def _from_parquet(files: Iterable[Path], pipeline: Pipeline) -> Iterator[pa.Stru
             raise DataError(f"{file} cannot be read: {error}.") from error
 
 
-def _from_packets(path: Path, pipeline: Pipeline, say: Say) -> Iterator[pa.StructArray]:
+def _from_packets(path: Path, pipeline: Pipeline, say: Say, limit: int) -> Iterator[pa.StructArray]:
     fields = (_root(pipeline), pipeline.candidate_fields, pipeline.history_fields)
-    alerts = open_source(str(path), say, synthetic_count=0, seed=0).alerts()
+    alerts = open_source(str(path), say, synthetic_count=limit or SYNTHETIC_ALERTS, seed=0).alerts()
     while some := list(itertools.islice(alerts, BATCH)):
         yield struct_from_packets([alert.record for alert in some], *fields, cutouts=list(pipeline.cutouts))

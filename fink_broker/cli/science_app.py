@@ -26,7 +26,9 @@ def science_list(
 
 @science_app.command("run")
 def science_run(
-    file: Annotated[Path, typer.Argument(help="Parquet or Avro file of alerts, archive (.tar.gz), or a folder.")],
+    file: Annotated[
+        Path, typer.Argument(help="Parquet or Avro file of alerts, archive (.tar.gz), folder, or synthetic.")
+    ],
     module: Annotated[
         list[str] | None, typer.Option("-m", "--module", help="Only this module and those it needs; may be repeated.")
     ] = None,

@@ -16,6 +16,7 @@ from rich.text import Text
 from fink_broker.alert.batch import struct_from_packets
 from fink_broker.alert.table import struct_from_table
 from fink_broker.archive import Layout
+from fink_broker.cli.alert_files import SYNTHETIC_ALERTS
 from fink_broker.cli.configuration import load
 from fink_broker.cli.light_curve_plot import draw
 from fink_broker.config import Config
@@ -70,7 +71,7 @@ def _find(candid: int, source: Path | None, config: Config, pipeline: Pipeline) 
     elif source.exists() and all(file.suffix.lower() == ".parquet" for file in find_files(source)):
         table = _in_dataset(str(source), candid)
     else:
-        for stored in open_source(str(source), print, synthetic_count=0, seed=0).alerts():
+        for stored in open_source(str(source), print, synthetic_count=SYNTHETIC_ALERTS, seed=0).alerts():
             if stored.record["candid"] == candid:
                 return struct_from_packets([stored.record], *fields[:3], cutouts=fields[3])
         table = pa.table({})

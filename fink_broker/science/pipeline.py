@@ -178,7 +178,8 @@ def _any_of(needs: Sequence[Needs], cutout: str) -> str:
 
 def _compute(module: Module, alerts: AlertBatch) -> tuple[Columns, Mask]:
     """Run a module and hold it to what it declares; return its columns and which alerts it skipped."""
-    given = module.compute(alerts)
+    with np.errstate(all="ignore"):  # odd numbers are a packet's, and come a million times a night
+        given = module.compute(alerts)
     columns = {}
     for column in module.outputs:
         value = given[column.name]

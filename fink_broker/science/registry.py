@@ -17,7 +17,7 @@ from fink_broker.science.outcome import OUTCOMES
 from fink_broker.science.pipeline import PRODUCTION_ORDER, Pipeline
 from fink_broker.science.user import user_module
 
-__all__ = ["GROUPS", "MODULES", "Pipeline", "build_pipeline", "known_columns", "order", "select"]
+__all__ = ["GROUPS", "MODULES", "Pipeline", "build_pipeline", "known_columns", "known_outputs", "order", "select"]
 
 Build = Callable[[Config], Module]
 
@@ -111,6 +111,21 @@ def _names(configured: Sequence[str]) -> list[str]:
             )
         names.update(dict.fromkeys(GROUPS.get(name, (name,))))
     return list(names)
+
+
+def known_outputs(module: Module, config: Config | None = None) -> list[Module]:
+    """Return the modules of ours that give what a module needs, and what those need, in the order they run."""
+    config = config or Config()
+    built = {name: build(config) for name, build in MODULES.items() if name != module.name}
+    giver = {column.name: given for given in built.values() for column in given.outputs}
+    chosen: dict[str, Module] = {}
+    wanted = list(module.needs.outputs)
+    while wanted:
+        given = giver.get(wanted.pop())
+        if given is not None and given.name not in chosen:
+            chosen[given.name] = given
+            wanted += given.needs.outputs
+    return order(list(chosen.values()))
 
 
 def known_columns() -> tuple[str, ...]:
