@@ -9,7 +9,7 @@ from functools import lru_cache
 from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.config import Config
 from fink_broker.errors import ConfigError
-from fink_broker.science import asteroids, nalerthist, supernnova
+from fink_broker.science import asteroids, microlensing, nalerthist, supernnova
 from fink_broker.science.crossmatch import columns as crossmatch
 from fink_broker.science.crossmatch import simbad, tns
 from fink_broker.science.module import Module
@@ -32,6 +32,7 @@ MODULES: dict[str, Build] = {
     "mangrove": crossmatch.build_mangrove,
     "asteroids": asteroids.build,
     "supernnova": supernnova.build,
+    "microlensing": microlensing.build,
     "nalerthist": nalerthist.build,
 }
 
