@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fink_broker.alert.batch import field_types
+from fink_broker.alert.batch import CUTOUT, field_types
 from fink_broker.alert.lightcurve import HISTORY
 from fink_broker.errors import DataError
-
-CUTOUT = "cutout"
 
 
 def struct_from_table(
