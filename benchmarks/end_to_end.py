@@ -80,7 +80,8 @@ class Broker:
         conf = home / "fink.conf"
         conf.write_text(
             f"[storage]\nonline = '{home}/online'\nstate = '{home}/state'\n"
-            f"[kafka]\nembedded_port = {free_port()}\n[crossmatch]\nsimbad = ['none']\n"
+            f"[kafka]\nembedded_port = {free_port()}\n[crossmatch]\n"
+            + "".join(f"{name} = ['none']\n" for name in ("simbad", "gaia", "gaia_variability", "spicy"))
         )
         self.config: Config = load_config(conf).config
         self.store = StateStore(self.config.storage.state)

@@ -152,19 +152,44 @@ class ScienceConfig(Section):
 
 
 class CrossmatchConfig(Section):
-    """Who answers for the SIMBAD type of a position."""
+    """Who answers for what is known at the position of an alert, catalogue by catalogue."""
 
     simbad: list[Provider] = Field(
         ["service", "local"],
-        description="providers asked in turn: service (CDS X-Match), local (catalogues on disk translated to "
-        "SIMBAD types), none",
+        description="SIMBAD type; providers asked in turn: service (CDS X-Match), local (catalogues on disk translated "
+        "to SIMBAD types), none",
     )
+    gaia: list[Provider] = Field(
+        ["service"], description="Gaia DR3 source; providers asked in turn: service, local (gaia_file), none"
+    )
+    gaia_variability: list[Provider] = Field(
+        ["service"],
+        description="Gaia DR3 variability class; providers asked in turn: service, local (gaia_variability_file), none",
+    )
+    vsx: list[Provider] = Field(
+        ["local"],
+        description="VSX variability type; providers asked in turn: service, local (the catalogue of fink-science), "
+        "none",
+    )
+    spicy: list[Provider] = Field(
+        ["service"],
+        description="SPICY candidate young star; providers asked in turn: service, local (spicy_file), none",
+    )
+    gaia_file: str = Field(
+        "", description="Parquet or CSV file with ra, dec (deg), DR3Name, Plx, e_Plx (mas), VarFlag (VARIABLE or not)"
+    )
+    gaia_variability_file: str = Field("", description="Parquet or CSV file with ra, dec (deg), Class")
+    spicy_file: str = Field("", description="Parquet or CSV file with ra, dec (deg), SPICY (a number), class")
     service_url: str = Field("http://cdsxmatch.u-strasbg.fr/xmatch/api/v1/sync", description="CDS X-Match service")
     connect_seconds: float = Field(5.0, gt=0, description="connection time-out in seconds")
     read_seconds: float = Field(30.0, gt=0, description="read time-out in seconds")
     retries: int = Field(2, ge=0, description="further tries, with back-off")
     pause_seconds: float = Field(300.0, gt=0, description="seconds a failed service is left alone")
-    cache_positions: int = Field(200_000, ge=0, description="positions whose answer is kept, per worker")
+    cache_positions: int = Field(
+        100_000,
+        ge=0,
+        description="positions whose answer is kept, per worker and table of the service (about 0.2 kB each)",
+    )
 
 
 class DistributionConfig(Section):

@@ -11,7 +11,7 @@ from fink_broker.config import Config
 from fink_broker.errors import ConfigError
 from fink_broker.science import asteroids, microlensing, nalerthist, supernnova
 from fink_broker.science.crossmatch import columns as crossmatch
-from fink_broker.science.crossmatch import simbad, tns
+from fink_broker.science.crossmatch import gaia, simbad, spicy, tns
 from fink_broker.science.module import Module
 from fink_broker.science.outcome import OUTCOMES
 from fink_broker.science.pipeline import PRODUCTION_ORDER, Pipeline
@@ -25,7 +25,10 @@ Build = Callable[[Config], Module]
 MODULES: dict[str, Build] = {
     "cdsxmatch": simbad.build,
     "tns": tns.build,
+    "gaia": gaia.build,
+    "gaia_variability": gaia.build_variability,
     "vsx": crossmatch.build_vsx,
+    "spicy": spicy.build,
     "gcvs": crossmatch.build_gcvs,
     "x3hsp": crossmatch.build_3hsp,
     "x4lac": crossmatch.build_4lac,
@@ -50,8 +53,10 @@ RESERVED = frozenset(
 
 #: Names that stand for several modules.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "crossmatch": ("cdsxmatch", "tns", "vsx", "gcvs", "x3hsp", "x4lac", "mangrove"),
-}
+    "crossmatch": (
+        "cdsxmatch", "tns", "gaia", "gaia_variability", "vsx", "spicy", "gcvs", "x3hsp", "x4lac", "mangrove",
+    ),
+}  # fmt: skip
 
 
 def build_pipeline(config: Config) -> Pipeline:

@@ -13,12 +13,12 @@ from rich.console import Console
 
 from fink_broker.config.model import (
     Config,
-    CrossmatchConfig,
     DistributionConfig,
     KafkaConfig,
     StorageConfig,
     StreamConfig,
 )
+from fink_broker.science.testing import offline_config
 from fink_broker.service import java_parts
 from fink_broker.service.kafka import KafkaServer, free_port
 from fink_broker.stream.session import open_session
@@ -62,7 +62,7 @@ def make_config(tmp_path: Path, kafka: str) -> Callable[..., Config]:
             storage=StorageConfig(online=str(folder / "online"), state=folder / "state"),
             kafka=KafkaConfig(servers=kafka, topic=topic, **(kafka_keys or {})),
             distribution=DistributionConfig(servers=kafka, prefix=f"t{uuid.uuid4().hex[:6]}_", partitions=3),
-            crossmatch=CrossmatchConfig(simbad=["none"]),
+            crossmatch=offline_config().crossmatch,
             stream=StreamConfig(**{"trigger_seconds": 0.2, **stream}),
         )
 

@@ -13,8 +13,9 @@ import pytest
 from pipeline import create_topic, running, send, total, until
 
 from fink_broker.alert.labels import EXTRAGALACTIC
-from fink_broker.config.model import Config, CrossmatchConfig, DistributionConfig, KafkaConfig, StorageConfig
+from fink_broker.config.model import Config, DistributionConfig, KafkaConfig, StorageConfig
 from fink_broker.monitor import read_counts
+from fink_broker.science.testing import offline_config
 from fink_broker.stream.distribution import Distribution
 from fink_broker.stream.messages import PRIVATE
 from fink_broker.stream.raw2science import Raw2Science
@@ -42,7 +43,7 @@ def published(kafka, spark, unpacked, tmp_path_factory) -> Published:
         storage=StorageConfig(online=str(folder / "online"), state=folder / "state"),
         kafka=KafkaConfig(servers=kafka, topic="ztf_20231018_programid1_client"),
         distribution=DistributionConfig(servers=kafka),
-        crossmatch=CrossmatchConfig(simbad=["none"]),
+        crossmatch=offline_config().crossmatch,
     )
     packets = unpacked("ztf_public_20231018", "ztf_real_packets")
     create_topic(kafka, config.kafka.topic)

@@ -126,6 +126,9 @@ trigger_seconds = 0.2
 max_alerts_per_batch = 100
 [crossmatch]
 simbad = ['none']
+gaia = ['none']
+gaia_variability = ['none']
+spicy = ['none']
 [distribution]
 servers = '{kafka}'
 prefix = '{prefix}'

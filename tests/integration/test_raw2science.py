@@ -16,13 +16,13 @@ from pipeline import create_topic, running, send, total, until
 
 from fink_broker.config.model import (
     Config,
-    CrossmatchConfig,
     KafkaConfig,
     QualityConfig,
     ScienceConfig,
     StorageConfig,
     StreamConfig,
 )
+from fink_broker.science.testing import offline_config
 from fink_broker.stream.raw2science import Raw2Science
 from fink_broker.stream.stream2raw import Stream2Raw
 
@@ -51,7 +51,7 @@ def process(spark, kafka: str, folder, packets: list[bytes], quality: QualityCon
     config = Config(
         storage=StorageConfig(online=str(folder)),
         kafka=KafkaConfig(servers=kafka, topic=f"ztf_20240101_{folder.name}"),
-        crossmatch=CrossmatchConfig(simbad=["none"]),
+        crossmatch=offline_config().crossmatch,
         science=ScienceConfig(tns_catalogue="none"),
         stream=StreamConfig(trigger_seconds=0.2),
         quality=quality,

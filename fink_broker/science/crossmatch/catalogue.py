@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fink_broker.alert.lightcurve import Floats
+from fink_broker.alert.lightcurve import Floats, Ints
 from fink_broker.science.crossmatch.sky import NO_ROW, SkyIndex
 
 
@@ -42,9 +42,13 @@ class Catalogue:
         radius_arcsec : float
             Matches are strictly nearer.
         """
-        rows, _ = self._index.nearest(ra_deg, dec_deg, radius_arcsec)
+        rows = self.rows(ra_deg, dec_deg, radius_arcsec)
         nearest = self.labels.take(pa.array(rows, mask=rows == NO_ROW))
         return pa.table({name: _plain(nearest[name]) for name in nearest.column_names})
+
+    def rows(self, ra_deg: Floats, dec_deg: Floats, radius_arcsec: float) -> Ints:
+        """Return the row of ``labels`` of the nearest source of each position, `NO_ROW` for none; see `match`."""
+        return self._index.nearest(ra_deg, dec_deg, radius_arcsec)[0]
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array:
@@ -64,9 +68,23 @@ def read_positions(path: str, ra: str, dec: str, labels: tuple[str, ...]) -> Cat
     labels : tuple of str
         Names of its label columns.
     """
-    table = pq.read_table(path, columns=[ra, dec, *labels])
-    ra_deg, dec_deg = (table[name].cast(pa.float64()).to_numpy() for name in (ra, dec))
-    kept = {name: _coded(table[name]) if _is_text(table[name].type) else table[name] for name in labels}
+    # texts repeat, and Parquet keeps each once a page: taken as they are, they are not made to be coded again
+    table = pq.read_table(path, columns=[ra, dec, *labels], read_dictionary=list(labels))
+    return catalogue_of(table[ra], table[dec], table.select(labels))
+
+
+def catalogue_of(ra: pa.ChunkedArray, dec: pa.ChunkedArray, labels: pa.Table) -> Catalogue:
+    """Make a catalogue of Arrow columns; text labels are kept as codes and stripped of blanks.
+
+    Parameters
+    ----------
+    ra, dec : pyarrow.ChunkedArray
+        Positions in degrees; null is allowed.
+    labels : pyarrow.Table
+        Label columns.
+    """
+    ra_deg, dec_deg = (column.cast(pa.float64()).to_numpy() for column in (ra, dec))
+    kept = {name: _coded(labels[name]) if _is_text(labels[name].type) else labels[name] for name in labels.column_names}
     return Catalogue(ra_deg, dec_deg, pa.table(kept))
 
 
@@ -76,6 +94,6 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _coded(column: pa.ChunkedArray) -> pa.Array:
     """Return texts as codes into a list of distinct stripped texts: 4 bytes a row."""
-    coded = column.dictionary_encode().combine_chunks()
+    coded = column.dictionary_encode().unify_dictionaries().combine_chunks()
     distinct = pc.utf8_trim_whitespace(coded.dictionary.cast(pa.string()))
     return pa.DictionaryArray.from_arrays(coded.indices, distinct)

@@ -12,6 +12,13 @@ from fink_broker.alert.lightcurve import Floats
 from fink_broker.science.crossmatch.catalogue import Catalogue, read_positions
 from fink_broker.science.files import checked_file
 
+#: Files below the data folder of fink-science.
+GCVS = "catalogs/gcvs.parquet"
+VSX = "catalogs/vsx.parquet"
+MANGROVE = "catalogs/mangrove_filtered.parquet"
+HSP = "catalogs/3hsp.csv"
+LAC = ("catalogs/table-4LAC-DR3-h.fits", "catalogs/table-4LAC-DR3-l.fits")
+
 #: Label columns of the mangrove catalogue, keys of the column ``mangrove``; distances in Mpc.
 MANGROVE_KEYS = ("HyperLEDA_name", "2MASS_name", "lum_dist", "ang_dist")
 
@@ -19,25 +26,25 @@ MANGROVE_KEYS = ("HyperLEDA_name", "2MASS_name", "lum_dist", "ang_dist")
 @lru_cache(maxsize=1)
 def gcvs() -> Catalogue:
     """General Catalogue of Variable Stars: 59,099 variability types."""
-    return read_positions(str(checked_file("catalogs/gcvs.parquet")), "ra", "dec", ("VarType",))
+    return read_positions(str(checked_file(GCVS)), "ra", "dec", ("VarType",))
 
 
 @lru_cache(maxsize=1)
 def vsx() -> Catalogue:
     """AAVSO Variable Star Index: 1,933,544 variability types."""
-    return read_positions(str(checked_file("catalogs/vsx.parquet")), "RAJ2000", "DEJ2000", ("VType",))
+    return read_positions(str(checked_file(VSX)), "RAJ2000", "DEJ2000", ("VType",))
 
 
 @lru_cache(maxsize=1)
 def mangrove() -> Catalogue:
     """Galaxies with masses and distances: 295,341 (Ducoin et al. 2020, MNRAS 492, 4768)."""
-    return read_positions(str(checked_file("catalogs/mangrove_filtered.parquet")), "ra", "dec", MANGROVE_KEYS)
+    return read_positions(str(checked_file(MANGROVE)), "ra", "dec", MANGROVE_KEYS)
 
 
 @lru_cache(maxsize=1)
 def high_synchrotron_peaked() -> Catalogue:
     """Return 3HSP, extreme and high synchrotron peaked blazars: 2,013 (Chang et al. 2019, A&A 632, A77)."""
-    with checked_file("catalogs/3hsp.csv").open(encoding="utf-8", newline="") as stream:
+    with checked_file(HSP).open(encoding="utf-8", newline="") as stream:
         lines = csv.reader(stream, skipinitialspace=True)
         header = [_bare(name) for name in next(lines)]
         rows = [dict(zip(header, map(_bare, line), strict=False)) for line in lines if line]
@@ -53,8 +60,8 @@ def _lat_agn() -> dict[str, list[np.ndarray]]:
 
     columns = ("RAJ2000", "DEJ2000", "RA_Counterpart", "DEC_Counterpart", "Source_Name", "CLASS")
     read: dict[str, list[np.ndarray]] = {name: [] for name in columns}
-    for latitude in ("h", "l"):
-        with fits.open(checked_file(f"catalogs/table-4LAC-DR3-{latitude}.fits"), memmap=False) as tables:
+    for file in LAC:
+        with fits.open(checked_file(file), memmap=False) as tables:
             for name in columns:
                 read[name].append(np.asarray(tables[1].data[name]))
     return read

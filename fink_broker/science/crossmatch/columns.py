@@ -1,4 +1,4 @@
-"""Modules that name the nearest source of one catalogue on disk."""
+"""Modules that name the nearest variable star, blazar or galaxy of one catalogue on disk."""
 
 from __future__ import annotations
 
@@ -9,44 +9,70 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fink_broker.config import Config
+from fink_broker.config.model import CrossmatchConfig
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.crossmatch import catalogues
 from fink_broker.science.crossmatch.catalogue import Catalogue
 from fink_broker.science.crossmatch.catalogues import MANGROVE_KEYS
-from fink_broker.science.module import Column, Module, Needs, Outputs
+from fink_broker.science.crossmatch.chained import Asked, OnDisk, chained_module, text_or
+from fink_broker.science.crossmatch.position import POINT_RADIUS, POSITION, WIDE_RADIUS
+from fink_broker.science.crossmatch.provider import Answer, LocalProvider
+from fink_broker.science.crossmatch.sky import NO_ROW, on_sky
+from fink_broker.science.crossmatch.tables import VSX
+from fink_broker.science.files import digests_of
+from fink_broker.science.module import SKIPPED, Column, Module, Outputs
 
-POSITION = Needs(candidate=("ra", "dec"))
+#: What production writes where a catalogue on disk has no source. For VSX production has two values: this one with
+#: the catalogue on disk, as in its numbers for the real packets, and ``nan`` with the service. Readers are given one,
+#: whoever was asked: this, for the catalogue on disk is our default, and the filters that are published test for
+#: ``nan`` in ``DR3Name`` only.
 NO_MATCH = "Unknown"
-#: Radii in arcsec: of point sources, of objects with poor positions or some extent.
-POINT_RADIUS, WIDE_RADIUS = 1.5, 60.0
 
 
 def build_gcvs(_config: Config) -> Module:
     """Return the module of the column ``gcvs``."""
     return label_module(
-        "gcvs", "variability type, GCVS", "Samus et al. 2017, ARep 61, 80", catalogues.gcvs, POINT_RADIUS
+        "gcvs",
+        catalogues.gcvs,
+        POINT_RADIUS,
+        meaning="variability type, GCVS",
+        reference="Samus et al. 2017, ARep 61, 80",
+        files=(catalogues.GCVS,),
     )
-
-
-def build_vsx(_config: Config) -> Module:
-    """Return the module of the column ``vsx``."""
-    return label_module("vsx", "variability type, VSX", "Watson et al. 2006, SASS 25, 47", catalogues.vsx, POINT_RADIUS)
 
 
 def build_3hsp(_config: Config) -> Module:
     """Return the module of the column ``x3hsp``."""
-    source = catalogues.high_synchrotron_peaked
-    return label_module("x3hsp", "blazar name, 3HSP", "Chang et al. 2019, A&A 632, A77", source, WIDE_RADIUS)
+    return label_module(
+        "x3hsp",
+        catalogues.high_synchrotron_peaked,
+        WIDE_RADIUS,
+        meaning="blazar name, 3HSP",
+        reference="Chang et al. 2019, A&A 632, A77",
+        files=(catalogues.HSP,),
+    )
 
 
 def build_4lac(_config: Config) -> Module:
     """Return the module of the column ``x4lac``."""
-    source = catalogues.lat_agn
-    return label_module("x4lac", "Fermi-LAT name, 4LAC-DR3", "Ajello et al. 2022, ApJS 263, 24", source, WIDE_RADIUS)
+    return label_module(
+        "x4lac",
+        catalogues.lat_agn,
+        WIDE_RADIUS,
+        meaning="Fermi-LAT name, 4LAC-DR3",
+        reference="Ajello et al. 2022, ApJS 263, 24",
+        files=catalogues.LAC,
+    )
 
 
 def label_module(
-    name: str, meaning: str, reference: str, catalogue: Callable[[], Catalogue], radius_arcsec: float
+    name: str,
+    catalogue: Callable[[], Catalogue],
+    radius_arcsec: float,
+    *,
+    meaning: str,
+    reference: str,
+    files: tuple[str, ...],
 ) -> Module:
     """Return a module that writes the first label column of a catalogue.
 
@@ -54,23 +80,49 @@ def label_module(
     ----------
     name : str
         Name of the module and of its column.
-    meaning, reference : str
-        For the description of the column.
     catalogue : callable
         Loads the catalogue once a process.
     radius_arcsec : float
         Matches are strictly nearer.
+    meaning, reference : str
+        For the description of the column.
+    files : tuple of str
+        Files of the catalogue, keys of `fink_broker.science.files.DIGESTS`.
     """
 
     def compute(batch: AlertBatch) -> Outputs:
-        labels = catalogue().match(batch.numbers("ra"), batch.numbers("dec"), radius_arcsec)
-        return {name: labels.column(0).combine_chunks().fill_null(NO_MATCH)}
+        ra, dec = batch.numbers("ra"), batch.numbers("dec")
+        labels = catalogue().match(ra, dec, radius_arcsec)
+        return {name: text_or(labels.column(0), NO_MATCH), SKIPPED: ~on_sky(ra, dec)}
 
     def prepare() -> None:
         catalogue()
 
     output = Column(name, pa.string(), "", f"{meaning}, nearest within {radius_arcsec:g}″", NO_MATCH)
-    return Module(name, "1", reference, POSITION, (output,), compute, prepare)
+    return Module(name, "1", reference, POSITION, (output,), compute, prepare, lambda: digests_of(*files))
+
+
+def build_vsx(config: Config) -> Module:
+    """Return the module of the column ``vsx``: from the catalogue on disk, or from the service."""
+    return chained_module("vsx", "Watson et al. 2006, SASS 25, 47", VARIABLE_STARS, config)
+
+
+def _vsx_on_disk(_settings: CrossmatchConfig) -> OnDisk:
+    provider = LocalProvider(catalogues.vsx, VSX.columns, VSX.radius_arcsec)
+    return OnDisk(provider, catalogues.vsx, lambda: digests_of(catalogues.VSX))
+
+
+def _variability_type(answer: Answer) -> Outputs:
+    return {"vsx": text_or(answer.nearest["Type"], NO_MATCH)}
+
+
+VARIABLE_STARS = Asked(
+    "vsx",
+    VSX,
+    _vsx_on_disk,
+    (Column("vsx", pa.string(), "", "variability type, VSX, nearest within 1.5″", NO_MATCH),),
+    _variability_type,
+)
 
 
 def build_mangrove(_config: Config) -> Module:
@@ -80,17 +132,26 @@ def build_mangrove(_config: Config) -> Module:
         catalogues.mangrove()
 
     kind = pa.map_(pa.string(), pa.string())
-    output = Column("mangrove", kind, "Mpc", "galaxy names and distances, nearest within 60″", dict.fromkeys(MANGROVE_KEYS, "None"))
-    return Module("mangrove", "1", "Ducoin et al. 2020, MNRAS 492, 4768", POSITION, (output,), _galaxy, prepare)
+    nothing = dict.fromkeys(MANGROVE_KEYS, "None")
+    output = Column("mangrove", kind, "Mpc", "galaxy names and distances, nearest within 60″", nothing)
+    reference = "Ducoin et al. 2020, MNRAS 492, 4768"
+    return Module(
+        "mangrove", "1", reference, POSITION, (output,), _galaxy, prepare, lambda: digests_of(catalogues.MANGROVE)
+    )
 
 
 def _galaxy(batch: AlertBatch) -> Outputs:
-    nearest = catalogues.mangrove().match(batch.numbers("ra"), batch.numbers("dec"), WIDE_RADIUS)
+    ra, dec = batch.numbers("ra"), batch.numbers("dec")
+    catalogue = catalogues.mangrove()
+    rows = catalogue.rows(ra, dec, WIDE_RADIUS)
+    matched = np.flatnonzero(rows != NO_ROW)
+    nearest = catalogue.labels.take(pa.array(rows[matched]))
     keys = len(MANGROVE_KEYS)
-    values = np.empty((len(batch), keys), dtype=object)
+    values = np.full((len(batch), keys), "None", dtype=object)
     for position, key in enumerate(MANGROVE_KEYS):
-        # Python's own text of a number, as published; pyarrow would write it differently
-        values[:, position] = [str(value) for value in nearest[key].to_pylist()]
+        # Python's own text of a number, as published; pyarrow would write it differently. One alert in 15 has a galaxy
+        values[matched, position] = [str(value) for value in nearest[key].to_pylist()]
     offsets = pa.array(np.arange(len(batch) + 1) * keys, pa.int32())
     names = pc.take(pa.array(MANGROVE_KEYS, pa.string()), pa.array(np.tile(np.arange(keys), len(batch))))
-    return {"mangrove": pa.MapArray.from_arrays(offsets, names, pa.array(values.ravel(), pa.string()))}
+    galaxies = pa.MapArray.from_arrays(offsets, names, pa.array(values.ravel(), pa.string()))
+    return {"mangrove": galaxies, SKIPPED: ~on_sky(ra, dec)}

@@ -11,8 +11,9 @@ import pyarrow as pa
 from fink_broker.alert.lightcurve import Floats
 from fink_broker.science.crossmatch import catalogues
 from fink_broker.science.crossmatch.catalogue import Catalogue
-from fink_broker.science.crossmatch.provider import Answer, Texts
+from fink_broker.science.crossmatch.provider import Answer, Texts, no_failure
 from fink_broker.science.crossmatch.simbad_types import FROM_3HSP, GENERIC, from_4lac_class, from_variable_type
+from fink_broker.science.files import digests_of
 
 #: The blazar catalogues serve their columns at 60″. Here a match must mean the same object, so it is that of point
 #: sources: at 60″ every star a minute away from a blazar would be called one.
@@ -25,6 +26,11 @@ def load() -> None:
         catalogue()
 
 
+def digests() -> tuple[str, ...]:
+    """Return the sha256 of their files."""
+    return digests_of(*catalogues.LAC, catalogues.HSP, catalogues.GCVS, catalogues.VSX)
+
+
 class LocalTypes:
     """Asks 4LAC (at the counterparts' positions), 3HSP, GCVS and VSX, in this order.
 
@@ -32,12 +38,12 @@ class LocalTypes:
 
     Parameters
     ----------
-    column : str
-        Name of the column of the answer.
+    columns : pyarrow.Schema
+        The one column of the answers.
     """
 
-    def __init__(self, column: str) -> None:
-        self._column = column
+    def __init__(self, columns: pa.Schema) -> None:
+        self._columns = columns
 
     def match(self, ra_deg: Floats, dec_deg: Floats) -> Answer:
         """Answer with the SIMBAD type of the source within 1.5″."""
@@ -49,12 +55,13 @@ class LocalTypes:
         ]
         labels: Texts = np.full(len(ra_deg), None, dtype=object)
         for catalogue, column, translate in named:
-            nearest = catalogue().match(ra_deg, dec_deg, RADIUS_ARCSEC)[column].to_pylist()
-            for row, kind in enumerate(nearest):
-                if kind is not None and labels[row] in (None, GENERIC):
+            kinds = catalogue().match(ra_deg, dec_deg, RADIUS_ARCSEC)[column].combine_chunks()
+            matched = np.flatnonzero(kinds.is_valid())
+            # a loop over matches, which few alerts have
+            for row, kind in zip(matched, kinds.take(pa.array(matched)).to_pylist(), strict=True):
+                if labels[row] in (None, GENERIC):
                     labels[row] = translate(kind) or labels[row]
-        table = pa.table({self._column: pa.array(labels.tolist(), pa.string())})
-        return Answer(table, np.full(len(ra_deg), None, dtype=object))
+        return Answer(pa.table([pa.array(labels, pa.string())], schema=self._columns), no_failure(len(ra_deg)))
 
 
 @lru_cache(maxsize=4096)

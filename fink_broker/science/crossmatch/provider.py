@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fink_broker.alert.lightcurve import Floats
+from fink_broker.alert.lightcurve import Floats, Mask
+from fink_broker.science.crossmatch.catalogue import Catalogue
 from fink_broker.science.crossmatch.sky import on_sky
 
 Texts = npt.NDArray[np.object_]
@@ -23,13 +24,26 @@ class Answer:
     Parameters
     ----------
     nearest : pyarrow.Table
-        The columns of the nearest source of each position, null where there is none within the radius.
+        The columns of the nearest source of each position, all null where there is none within the radius.
     failure : numpy.ndarray of object
         None where the provider could say, else why it could not be asked: ``Fail`` or ``Fail <status>``.
     """
 
     nearest: pa.Table
     failure: Texts
+
+    @property
+    def failed(self) -> Mask:
+        """Where the provider could not be asked."""
+        return pa.array(self.failure, pa.string()).is_valid().to_numpy(zero_copy_only=False)
+
+    @property
+    def known(self) -> Mask:
+        """Where a source is known."""
+        known = np.zeros(self.nearest.num_rows, dtype=bool)
+        for column in self.nearest.columns:
+            known |= column.is_valid().to_numpy()
+        return known
 
 
 class Provider(Protocol):
@@ -40,16 +54,50 @@ class Provider(Protocol):
         ...
 
 
-class NoProvider:
-    """Knows nothing: no position has a source."""
+def no_failure(length: int) -> Texts:
+    """Return that every position could be asked about."""
+    return np.full(length, None, dtype=object)
 
-    def __init__(self, columns: Sequence[str]) -> None:
+
+class NoProvider:
+    """Knows nothing: no position has a source.
+
+    Parameters
+    ----------
+    columns : pyarrow.Schema
+        Columns of its answers.
+    """
+
+    def __init__(self, columns: pa.Schema) -> None:
         self._columns = columns
 
     def match(self, ra_deg: Floats, dec_deg: Floats) -> Answer:
         """Answer that there is nothing."""
-        nulls = {name: pa.nulls(len(ra_deg), pa.string()) for name in self._columns}
-        return Answer(pa.table(nulls), np.full(len(ra_deg), None, dtype=object))
+        length = len(ra_deg)
+        nulls = [pa.nulls(length, field.type) for field in self._columns]
+        return Answer(pa.Table.from_arrays(nulls, schema=self._columns), no_failure(length))
+
+
+class LocalProvider:
+    """A catalogue on disk.
+
+    Parameters
+    ----------
+    catalogue : callable
+        Returns the catalogue in use; its label columns stand in the order of ``columns``.
+    columns : pyarrow.Schema
+        Columns of the answers.
+    radius_arcsec : float
+        Matches are strictly nearer.
+    """
+
+    def __init__(self, catalogue: Callable[[], Catalogue], columns: pa.Schema, radius_arcsec: float) -> None:
+        self._catalogue, self._columns, self._radius = catalogue, columns, radius_arcsec
+
+    def match(self, ra_deg: Floats, dec_deg: Floats) -> Answer:
+        """Answer from the catalogue."""
+        nearest = self._catalogue().match(ra_deg, dec_deg, self._radius)
+        return Answer(nearest.rename_columns(self._columns.names).cast(self._columns), no_failure(len(ra_deg)))
 
 
 class Chain:
@@ -63,35 +111,43 @@ class Chain:
     ----------
     providers : sequence of Provider
         In the order they are asked.
-    column : str
-        The column of their answers that is the label.
-    no_match : str
-        Label where a provider said that there is nothing, or none was asked.
+    columns : pyarrow.Schema
+        Columns of their answers.
     """
 
-    def __init__(self, providers: Sequence[Provider], column: str, no_match: str = "Unknown") -> None:
+    def __init__(self, providers: Sequence[Provider], columns: pa.Schema) -> None:
         self._providers = tuple(providers)
-        self._column = column
-        self._no_match = no_match
+        self._columns = columns
+        self._asks_nobody = all(isinstance(provider, NoProvider) for provider in self._providers)
 
-    def labels(self, ra_deg: Floats, dec_deg: Floats) -> Texts:
-        """Return a label for each position; one that does not exist on the sky gets the no-match label.
+    def skipped(self, ra_deg: Floats, dec_deg: Floats) -> Mask:
+        """Tell about which positions nobody is asked: all if the match is switched off, else those off the sky."""
+        return np.ones(len(ra_deg), dtype=bool) if self._asks_nobody else ~on_sky(ra_deg, dec_deg)
+
+    def match(self, ra_deg: Floats, dec_deg: Floats) -> Answer:
+        """Answer for each position; one that does not exist on the sky has no source and no failure.
 
         Parameters
         ----------
         ra_deg, dec_deg : numpy.ndarray
             Positions in degrees, NaN allowed.
         """
-        labels = np.full(len(ra_deg), self._no_match, dtype=object)
+        length = len(ra_deg)
+        failure = no_failure(length)
+        answers = [NoProvider(self._columns).match(ra_deg[:0], dec_deg[:0]).nearest]
+        source = np.full(length, -1)  # row of the decisive answer in all answers, one after another
+        answered = 0
         open_rows = np.flatnonzero(on_sky(ra_deg, dec_deg))
         for provider in self._providers:
             if not len(open_rows):
                 break
             answer = provider.match(ra_deg[open_rows], dec_deg[open_rows])
-            found = np.array(answer.nearest[self._column].to_pylist(), dtype=object)
-            known = np.array([label is not None for label in found], dtype=bool)
-            failed = np.array([reason is not None for reason in answer.failure], dtype=bool)
-            labels[open_rows[known]] = found[known]
-            labels[open_rows[failed & ~known]] = answer.failure[failed & ~known]
+            known, failed = answer.known, answer.failed
+            source[open_rows[known]] = answered + np.flatnonzero(known)
+            failure[open_rows[known]] = None
+            failure[open_rows[failed & ~known]] = answer.failure[failed & ~known]
+            answers.append(answer.nearest)
+            answered += len(open_rows)
             open_rows = open_rows[failed & ~known]
-        return labels
+        rows = pa.array(source, mask=source < 0)
+        return Answer(pa.concat_tables(answers).take(rows).combine_chunks(), failure)

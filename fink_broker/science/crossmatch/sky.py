@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from fink_broker.alert.lightcurve import Floats, Ints, Mask
 
 ARCSEC = np.pi / 648000.0
 #: Row index that stands for "none".
 NO_ROW = -1
-
-
-def unit_vectors(ra_deg: Floats, dec_deg: Floats) -> Floats:
-    """Return unit vectors, one row a position (ra and dec in degrees)."""
-    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
-    vectors = np.empty((len(ra), 3))
-    vectors[:, 0] = np.cos(dec) * np.cos(ra)
-    vectors[:, 1] = np.cos(dec) * np.sin(ra)
-    vectors[:, 2] = np.sin(dec)
-    return vectors
+#: Windows are opened this much wider than the radius, so that rounding never loses a neighbour; the radius itself is
+#: tested on the separation.
+_SLACK = 1.0 + 1e-9
 
 
 def on_sky(ra_deg: Floats, dec_deg: Floats) -> Mask:
@@ -32,8 +24,11 @@ def on_sky(ra_deg: Floats, dec_deg: Floats) -> Mask:
 class SkyIndex:
     """Positions that can be searched by nearness.
 
-    Separations come from the chord between unit vectors, 2 arcsin(chord / 2): good to 1e-10″ at every separation that
-    matters here.
+    Positions are sorted by declination: neighbours stand in a strip as high as two radii, in which right ascension
+    leaves a few. The separation is computed for those alone, by the haversine formula (Sinnott 1984, S&T 68, 159),
+    which is exact to 1e-9″ at small separations. For the radii in use (1″ to 60″) strips are short: 9 of the 1.9
+    million stars of the VSX, 50 of 300,000 galaxies. A tree of unit vectors answers in the same time, but takes a
+    second to build.
 
     Parameters
     ----------
@@ -42,9 +37,10 @@ class SkyIndex:
     """
 
     def __init__(self, ra_deg: npt.ArrayLike, dec_deg: npt.ArrayLike) -> None:
-        vectors = unit_vectors(np.asarray(ra_deg, dtype=float), np.asarray(dec_deg, dtype=float))
-        # neither balanced nor compact: half the time to build, the same time to search for nearest neighbours
-        self._tree = cKDTree(vectors, leafsize=32, balanced_tree=False, compact_nodes=False)
+        ra, dec = np.asarray(ra_deg, dtype=float), np.asarray(dec_deg, dtype=float)
+        self._rows = np.argsort(dec, kind="stable")  # of two sources at one place the first wins
+        self._dec = dec[self._rows]
+        self._ra = np.mod(ra, 360.0)[self._rows]
 
     def nearest(self, ra_deg: Floats, dec_deg: Floats, radius_arcsec: float) -> tuple[Ints, Floats]:
         """Return the nearest row of each position and its separation.
@@ -66,14 +62,45 @@ class SkyIndex:
         rows = np.full(len(ra_deg), NO_ROW, dtype=np.int64)
         separation = np.full(len(ra_deg), np.nan)
         asked = np.flatnonzero(on_sky(ra_deg, dec_deg))
-        if not len(asked):
-            return rows, separation
-        reach = 2.0 * np.sin(radius_arcsec * ARCSEC / 2.0) * (1.0 + 1e-9)
-        chord, found = self._tree.query(unit_vectors(ra_deg[asked], dec_deg[asked]), distance_upper_bound=reach)
-        near = np.isfinite(chord)
-        angle = np.full(len(asked), np.inf)
-        angle[near] = 2.0 * np.arcsin(chord[near] / 2.0) / ARCSEC
-        accepted = angle < radius_arcsec
-        rows[asked[accepted]] = found[accepted]
-        separation[asked[accepted]] = angle[accepted]
+        owner, source = self._near(ra_deg[asked], dec_deg[asked], radius_arcsec)
+        owner = asked[owner]
+        angle = separation_arcsec(ra_deg[owner], dec_deg[owner], self._ra[source], self._dec[source])
+        inside = angle < radius_arcsec
+        owner, source, angle = owner[inside], source[inside], angle[inside]
+        nearest_first = np.lexsort((self._rows[source], angle, owner))
+        owner, first = np.unique(owner[nearest_first], return_index=True)
+        chosen = nearest_first[first]
+        rows[owner], separation[owner] = self._rows[source[chosen]], angle[chosen]
         return rows, separation
+
+    def _near(self, ra_deg: Floats, dec_deg: Floats, radius_arcsec: float) -> tuple[Ints, Ints]:
+        """Return pairs of position and source (its place in the sorted arrays) no farther apart in either coordinate.
+
+        They hold every pair closer than the radius.
+        """
+        radius = radius_arcsec / 3600.0 * _SLACK
+        start = np.searchsorted(self._dec, dec_deg - radius, side="left")
+        count = np.searchsorted(self._dec, dec_deg + radius, side="right") - start
+        owner = np.repeat(np.arange(len(ra_deg)), count)
+        before = np.cumsum(count) - count
+        source = np.arange(len(owner)) + np.repeat(start - before, count)
+        turn = np.abs(self._ra[source] - ra_deg[owner])
+        near = np.minimum(turn, 360.0 - turn) <= _window(dec_deg, radius)[owner]
+        return owner[near], source[near]
+
+
+def _window(dec_deg: Floats, radius_deg: float) -> Floats:
+    """Return the largest difference of right ascension (degrees) within a radius: half a turn if a pole is inside."""
+    narrowest = np.cos(np.radians(np.minimum(np.abs(dec_deg) + radius_deg, 90.0)))
+    with np.errstate(divide="ignore"):
+        sine = np.sin(np.radians(radius_deg / 2.0)) / narrowest
+    return np.degrees(2.0 * np.arcsin(np.minimum(sine, 1.0))) * _SLACK
+
+
+def separation_arcsec(ra1_deg: Floats, dec1_deg: Floats, ra2_deg: Floats, dec2_deg: Floats) -> Floats:
+    """Return the separation of pairs of positions (degrees) in arcsec."""
+    dec1, dec2 = np.radians(dec1_deg), np.radians(dec2_deg)
+    # differences in degrees first: two large angles in radians would each be rounded
+    north = np.sin(np.radians(dec2_deg - dec1_deg) / 2.0) ** 2
+    east = np.sin(np.radians(ra2_deg - ra1_deg) / 2.0) ** 2
+    return 2.0 * np.arcsin(np.sqrt(np.minimum(north + np.cos(dec1) * np.cos(dec2) * east, 1.0))) / ARCSEC

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fink_broker.config import Config
-from fink_broker.errors import DataError
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.crossmatch.catalogue import Catalogue
-from fink_broker.science.crossmatch.columns import POINT_RADIUS, POSITION
+from fink_broker.science.crossmatch.catalogue import Catalogue, catalogue_of
+from fink_broker.science.crossmatch.catalogue_file import CatalogueFile
+from fink_broker.science.crossmatch.position import POINT_RADIUS, POSITION
+from fink_broker.science.crossmatch.sky import on_sky
 from fink_broker.science.files import checked_file
-from fink_broker.science.module import Column, Module, Outputs
-
-log = logging.getLogger(__name__)
+from fink_broker.science.module import SKIPPED, Column, Module, Outputs
 
 NO_MATCH = ""
 #: Value of ``science.tns_catalogue`` that switches the match off.
@@ -28,75 +28,41 @@ NONE = "none"
 def build(config: Config) -> Module:
     """Return the module."""
     path = config.science.tns_catalogue
-    output = Column("tns", pa.string(), "", "type of the classified transient, nearest within 1.5″", "")
+    output = Column("tns", pa.string(), "", "type of the classified transient, nearest within 1.5″", NO_MATCH)
 
     def compute(batch: AlertBatch) -> Outputs:
         if path == NONE:
-            return {"tns": pa.repeat(NO_MATCH, len(batch))}
-        nearest = source(path).current().match(batch.numbers("ra"), batch.numbers("dec"), POINT_RADIUS)
-        return {"tns": nearest["type"].combine_chunks().fill_null(NO_MATCH)}
+            return {"tns": pa.repeat(NO_MATCH, len(batch)), SKIPPED: np.ones(len(batch), dtype=bool)}
+        ra, dec = batch.numbers("ra"), batch.numbers("dec")
+        nearest = source(path).current().match(ra, dec, POINT_RADIUS)
+        return {"tns": nearest["type"].combine_chunks().fill_null(NO_MATCH), SKIPPED: ~on_sky(ra, dec)}
 
     def prepare() -> None:
         if path != NONE:
             source(path).current()
 
-    return Module("tns", "1", "Transient Name Server, https://www.wis-tns.org", POSITION, (output,), compute, prepare)
+    def digests() -> tuple[str, ...]:
+        return () if path == NONE else (source(path).digest(),)
+
+    reference = "Transient Name Server, https://www.wis-tns.org"
+    return Module("tns", "1", reference, POSITION, (output,), compute, prepare, digests)
 
 
 @lru_cache(maxsize=4)
-def source(path: str) -> TnsFile:
+def source(path: str) -> CatalogueFile:
     """Return the reader of a file, one a process; an empty path is the one-row sample that is shipped."""
-    return TnsFile(Path(path) if path else checked_file("catalogs/tns_raw.parquet"))
+    return CatalogueFile(
+        Path(path) if path else checked_file("catalogs/tns_raw.parquet"),
+        read_tns,
+        "TNS catalogue",
+        "Set science.tns_catalogue to a Parquet file with ra, declination and type, or to none.",
+    )
 
 
-class TnsFile:
-    """A catalogue file that may be renewed while the broker runs.
-
-    A new version is taken up at the next batch. If it cannot be read, the last good one stays.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Parquet with ``ra``, ``declination`` (degrees) and ``type``.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int] | None = None
-        self._catalogue: Catalogue | None = None
-        self._trouble = ""
-
-    def current(self) -> Catalogue:
-        """Return the catalogue as the file is now.
-
-        Raises
-        ------
-        DataError
-            If it cannot be read and never could.
-        """
-        try:
-            status = self._path.stat()
-            version = (status.st_mtime_ns, status.st_size)
-            if self._catalogue is None or version != self._seen:
-                self._catalogue, self._seen, self._trouble = read_tns(self._path), version, ""
-            return self._catalogue
-        except (OSError, pa.ArrowException, KeyError) as error:
-            if self._catalogue is None:
-                raise DataError(
-                    f"The TNS catalogue {self._path} cannot be read: {error}.",
-                    "Set science.tns_catalogue to a Parquet file with ra, declination and type, or to none.",
-                ) from error
-            if str(error) != self._trouble:
-                self._trouble = str(error)
-                log.warning("the TNS catalogue %s cannot be read (%s): the last good one is used", self._path, error)
-            return self._catalogue
-
-
-def read_tns(path: Path) -> Catalogue:
-    """Read the rows that have a type."""
-    table = pq.read_table(path, columns=["ra", "declination", "type"])
+def read_tns(stream: BinaryIO) -> Catalogue:
+    """Read the rows of a Parquet file that have a type: ``ra``, ``declination`` (degrees), ``type``."""
+    table = pq.read_table(stream, columns=["ra", "declination", "type"])
     kind = pc.utf8_trim_whitespace(table["type"].cast(pa.string()))
     classified = pc.fill_null(pc.and_(pc.not_equal(kind, ""), pc.not_equal(kind, "nan")), False)
-    table = pa.table({"ra": table["ra"], "dec": table["declination"], "type": kind}).filter(classified)
-    ra, dec = (table[name].cast(pa.float64()).to_numpy() for name in ("ra", "dec"))
-    return Catalogue(ra, dec, table.select(["type"]))
+    table = table.set_column(2, "type", kind).filter(classified)
+    return catalogue_of(table["ra"], table["declination"], table.select(["type"]))

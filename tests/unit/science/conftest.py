@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,15 +11,16 @@ import pyarrow as pa
 import pytest
 
 from fink_broker.alert.batch import struct_from_packets
-from fink_broker.config.model import Config, CrossmatchConfig
 from fink_broker.science.registry import Pipeline, build_pipeline
+from fink_broker.science.testing import offline_config
+from fink_broker.simulate.retime import retime
 
 Packet = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
 def pipeline() -> Pipeline:
-    return build_pipeline(Config(crossmatch=CrossmatchConfig(simbad=["none"])))
+    return build_pipeline(offline_config())
 
 
 @pytest.fixture(scope="session")
@@ -47,22 +47,3 @@ def decoded(unpacked: Callable[..., list[bytes]]) -> Callable[[str], list[Packet
         return sets[name]
 
     return decode
-
-
-def retime(packet: Packet) -> Packet:
-    """Give a packet of the edited night its own times and position back: the number of the image tells the time."""
-    packet = copy.deepcopy(packet)
-    candidate, history = packet["candidate"], packet["prv_candidates"] or []
-    edited = abs(image_time(candidate["pid"]) - candidate["jd"]) > 1e-3
-    for point in [*history, candidate]:
-        point["jd"] = image_time(point["pid"])
-    if edited:
-        detections = [point["jd"] for point in history if point["magpsf"] is not None]
-        candidate["jdstarthist"] = min([*detections, candidate["jd"]])
-        candidate["ra"], candidate["dec"] = candidate["ranr"], candidate["decnr"]
-    return packet
-
-
-def image_time(pid: int) -> float:
-    """Return the jd (days) of the image with this number."""
-    return 2457754.5 + pid // 10**9 + (pid // 10**4 % 10**5) / 1e5

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,13 @@ from fink_broker.config.model import Config, ScienceConfig
 from fink_broker.errors import DataError
 from fink_broker.science import files
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.crossmatch import catalogues, tns
+from fink_broker.science.crossmatch import catalogues, columns, tns
 from fink_broker.science.crossmatch.catalogues import sexagesimal
 from fink_broker.science.crossmatch.sky import NO_ROW, SkyIndex
+from fink_broker.science.files import digests_of
+from fink_broker.science.module import SKIPPED, Module, Outputs
+
+Build = Callable[[Config], Module]
 
 
 def separation(ra1: float, dec1: float, ra2: np.ndarray, dec2: np.ndarray) -> np.ndarray:
@@ -91,10 +97,17 @@ def tns_file(path: Path, kinds: list[str | None], stamp: int) -> None:
     os.utime(path, ns=(stamp, stamp))
 
 
+def tns_module(path: str) -> Module:
+    return tns.build(Config(science=ScienceConfig(tns_catalogue=path)))
+
+
+def tns_outputs(path: str) -> Outputs:
+    batch = AlertBatch({"ra": pa.array([10.0, 20.0, np.nan]), "dec": pa.array([0.0, 1 / 3600, 0.0])}, 3)
+    return tns_module(path).compute(batch)
+
+
 def tns_labels(path: str) -> list[str]:
-    module = tns.build(Config(science=ScienceConfig(tns_catalogue=path)))
-    batch = AlertBatch({"ra": pa.array([10.0, 20.0, 30.0]), "dec": pa.array([0.0, 1 / 3600, 0.0])}, 3)
-    return pa.array(module.compute(batch)["tns"]).to_pylist()
+    return pa.array(tns_outputs(path)["tns"]).to_pylist()
 
 
 def test_a_new_tns_file_is_taken_up_and_a_broken_one_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -117,3 +130,49 @@ def test_a_tns_file_that_was_never_there_is_an_error(tmp_path: Path) -> None:
 
 def test_tns_can_be_switched_off() -> None:
     assert tns_labels("none") == ["", "", ""]
+    assert tns_outputs("none")[SKIPPED].all()
+    assert tns_module("none").digests() == ()
+
+
+def test_the_digest_is_that_of_the_tns_file_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "tns.parquet"
+    module = tns_module(str(path))
+    tns_file(path, ["SN Ia", None], 10**18)
+    first = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert module.digests() == (first,)
+    tns_file(path, ["SN Ia", "SN II"], 2 * 10**18)
+    assert tns_outputs(str(path))[SKIPPED].tolist() == [False, False, True]
+    second = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert module.digests() == (second,) != (first,)
+    path.write_bytes(b"half a file")
+    assert tns_labels(str(path)) == ["SN Ia", "SN II", ""]
+    assert module.digests() == (second,)
+    assert tns_module("").digests() == digests_of("catalogs/tns_raw.parquet")
+
+
+@pytest.mark.parametrize(
+    ("build", "digests"),
+    [
+        (columns.build_gcvs, ["gcvs.parquet"]),
+        (columns.build_vsx, ["vsx.parquet"]),
+        (columns.build_3hsp, ["3hsp.csv"]),
+        (columns.build_4lac, ["table-4LAC-DR3-h.fits", "table-4LAC-DR3-l.fits"]),
+        (columns.build_mangrove, ["mangrove_filtered.parquet"]),
+    ],
+)
+def test_each_module_names_its_files_and_skips_what_is_off_the_sky(build: Build, digests: list[str]) -> None:
+    module = build(Config())
+    assert module.digests() == digests_of(*(f"catalogs/{name}" for name in digests))
+    dec = pa.array([0.0, None, 95.0, np.inf])
+    outputs = module.compute(AlertBatch({"ra": pa.array([0.0, 1.0, 2.0, 3.0]), "dec": dec}, 4))
+    assert outputs[SKIPPED].tolist() == [False, True, True, True]
+
+
+def test_of_two_sources_at_one_place_the_first_in_the_file_wins() -> None:
+    ra, dec = np.full(4, 10.0), np.array([5.0, 4.0, 5.0, 4.0])
+    assert SkyIndex(ra, dec).nearest(ra, dec, 1.0)[0].tolist() == [0, 1, 0, 1]
+
+
+def test_right_ascension_may_be_written_beyond_a_turn() -> None:
+    index = SkyIndex([-0.0001, 360.0001, 370.0], [0.0, 0.0, 0.0])
+    assert index.nearest(np.array([359.9999, 0.0001, 10.0]), np.zeros(3), 0.5)[0].tolist() == [0, 1, 2]

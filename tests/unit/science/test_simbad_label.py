@@ -6,7 +6,9 @@ import pytest
 
 from fink_broker.science.crossmatch.local_types import LocalTypes
 from fink_broker.science.crossmatch.provider import Answer, Chain, NoProvider
+from fink_broker.science.crossmatch.simbad import OBJECT_TYPE
 from fink_broker.science.crossmatch.simbad_types import from_4lac_class, from_variable_type
+from fink_broker.science.crossmatch.tables import SIMBAD
 
 
 @pytest.mark.parametrize(
@@ -49,37 +51,60 @@ class Known:
 
     def match(self, ra_deg: np.ndarray, dec_deg: np.ndarray) -> Answer:
         self.asked += len(ra_deg)
-        table = pa.table({"main_type": pa.array([self.label] * len(ra_deg), pa.string())})
+        table = pa.table([pa.array([self.label] * len(ra_deg), pa.string())], schema=SIMBAD.columns)
         return Answer(table, np.full(len(ra_deg), self.failure, dtype=object))
+
+
+def labels(providers: list, ra: list[float], dec: list[float]) -> list[str]:
+    answer = Chain(providers, SIMBAD.columns).match(np.array(ra), np.array(dec))
+    return pa.array(OBJECT_TYPE.read(answer)["cdsxmatch"]).to_pylist()
 
 
 @pytest.mark.parametrize(
     ("providers", "label"),
     [
         ([], "Unknown"),
-        ([NoProvider(["main_type"])], "Unknown"),
+        ([NoProvider(SIMBAD.columns)], "Unknown"),
         ([Known("QSO"), Known("Mira")], "QSO"),
         ([Known(None), Known("Mira")], "Unknown"),  # the first could be asked: there is nothing
         ([Known(None, "Fail 504"), Known("Mira")], "Mira"),
         ([Known(None, "Fail 504"), Known(None)], "Fail 504"),  # a catalogue that has none does not know either
-        ([Known(None, "Fail"), NoProvider(["main_type"])], "Fail"),
+        ([Known(None, "Fail"), NoProvider(SIMBAD.columns)], "Fail"),
     ],
 )
 def test_who_decides(providers: list, label: str) -> None:
-    assert Chain(providers, "main_type").labels(np.array([10.0]), np.array([5.0])).tolist() == [label]
+    assert labels(providers, [10.0], [5.0]) == [label]
 
 
 def test_positions_off_the_sky_are_not_asked_for() -> None:
     provider = Known("QSO")
-    labels = Chain([provider], "main_type").labels(np.array([np.nan, 10.0, np.inf]), np.array([1.0, 2.0, 3.0]))
-    assert labels.tolist() == ["Unknown", "QSO", "Unknown"]
+    assert labels([provider], [np.nan, 10.0, np.inf], [1.0, 2.0, 3.0]) == ["Unknown", "QSO", "Unknown"]
     assert provider.asked == 1
+
+
+def test_each_position_has_the_answer_of_the_first_that_could_say() -> None:
+    class HalfOpen:
+        """Fails on every other position, and knows something on the other half of the rest."""
+
+        def match(self, ra_deg: np.ndarray, dec_deg: np.ndarray) -> Answer:
+            kinds = ["QSO" if ra % 4 == 0 else None for ra in ra_deg]
+            table = pa.table([pa.array(kinds, pa.string())], schema=SIMBAD.columns)
+            return Answer(table, np.array(["Fail 504" if ra % 2 else None for ra in ra_deg], dtype=object))
+
+    class OnlyFives:
+        def match(self, ra_deg: np.ndarray, dec_deg: np.ndarray) -> Answer:
+            kinds = ["Mira" if ra == 5 else None for ra in ra_deg]
+            table = pa.table([pa.array(kinds, pa.string())], schema=SIMBAD.columns)
+            return Answer(table, np.full(len(ra_deg), None, dtype=object))
+
+    found = labels([HalfOpen(), OnlyFives()], list(map(float, range(7))), [0.0] * 7)
+    assert found == ["QSO", "Fail 504", "Unknown", "Fail 504", "QSO", "Mira", "Unknown"]
 
 
 def test_the_catalogues_answer_in_simbad_types() -> None:
     # GCVS: a supernova (SNI) and a Mira star (M); 3HSPJ000116.4+293534; and a place without a source
     ra = np.array([10.679583, 5.596458, 15 * (1 / 60 + 16.37 / 3600), 0.0])
     dec = np.array([41.268056, 26.996056, 29 + 35 / 60 + 34 / 3600, -85.0])
-    answer = LocalTypes("main_type").match(ra, dec)
+    answer = LocalTypes(SIMBAD.columns).match(ra, dec)
     assert answer.nearest["main_type"].to_pylist() == ["SN", "Mira", "BLLac", None]
     assert answer.failure.tolist() == [None] * 4
