@@ -9,7 +9,7 @@ from functools import lru_cache
 from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.config import Config
 from fink_broker.errors import ConfigError
-from fink_broker.science import asteroids, microlensing, nalerthist, supernnova
+from fink_broker.science import asteroids, kilonova, microlensing, nalerthist, supernnova
 from fink_broker.science.crossmatch import columns as crossmatch
 from fink_broker.science.crossmatch import gaia, simbad, spicy, tns
 from fink_broker.science.module import Module
@@ -36,6 +36,7 @@ MODULES: dict[str, Build] = {
     "asteroids": asteroids.build,
     "supernnova": supernnova.build,
     "microlensing": microlensing.build,
+    "kilonova": kilonova.build,
     "nalerthist": nalerthist.build,
 }
 
