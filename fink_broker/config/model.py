@@ -122,7 +122,23 @@ class ScienceConfig(Section):
     """Which science modules run."""
 
     modules: list[str] = Field(
-        ["crossmatch", "asteroids", "supernnova", "nalerthist"],
+        [
+            "crossmatch",
+            "asteroids",
+            "early_snia",
+            "supernnova",
+            "microlensing",
+            "nalerthist",
+            "kilonova",
+            "features",
+            "anomaly",
+            "fast_transient",
+            "blazars",
+            "transient",
+            "superluminous",
+            "hostless",
+            "finkclass",
+        ],
         description="modules, in any order; the registry orders them by what they need",
     )
     user_modules: list[str] = Field(

@@ -85,3 +85,19 @@ def _line(column: Column, module: str) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
+
+
+def render(pipeline: Pipeline) -> str:
+    """Return the page ``docs/columns.md``."""
+    head = (
+        "# Columns\n\nMade from the registry of science modules: `python -m fink_broker.science.describe > "
+        "docs/columns.md`.\nWhere numbers cannot be computed a column is null.\n\n"
+    )
+    return f"{head}{columns_table(pipeline)}\n## Modules\n\n{modules_table(pipeline.modules)}"
+
+
+if __name__ == "__main__":
+    from fink_broker.config import Config
+    from fink_broker.science.registry import build_pipeline
+
+    print(render(build_pipeline(Config())), end="")

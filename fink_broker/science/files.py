@@ -37,15 +37,15 @@ DIGESTS = {
     "models/mixed_pcs.csv": "2c0444bf77fe327e97a0c3cc0bad06e87b0f74e7396eba613ef4dc38795eda91",
     ANOMALY + "anomaly_detection_forest_AAD.zip": "d85ebeaeb1722bcbd8e38aab17d2abc83d4b1b7e5182fbaedc9c992ae1208525",
     ANOMALY
-    + "anomaly_detection_forest_AAD_anais.zip": "9ab279dcff6a020d06a7fb2534da609e11e632b171aad8bb2cf1002d00c51073",  # noqa: E501
+    + "anomaly_detection_forest_AAD_anais.zip": "9ab279dcff6a020d06a7fb2534da609e11e632b171aad8bb2cf1002d00c51073",
     ANOMALY
-    + "anomaly_detection_forest_AAD_beta.zip": "4caca7f8e46f07bf22f89199a0106142f3a283441871bb583e623b88e79eea50",  # noqa: E501
+    + "anomaly_detection_forest_AAD_beta.zip": "4caca7f8e46f07bf22f89199a0106142f3a283441871bb583e623b88e79eea50",
     ANOMALY
-    + "anomaly_detection_forest_AAD_emille.zip": "e0bdbfc429db14f94533b247440bf7cbf7002d2a4042deccfaa5426e5b127dc8",  # noqa: E501
+    + "anomaly_detection_forest_AAD_emille.zip": "e0bdbfc429db14f94533b247440bf7cbf7002d2a4042deccfaa5426e5b127dc8",
     ANOMALY
-    + "anomaly_detection_forest_AAD_julien.zip": "7d1c7951d45c9e7f2b83cc969e7bdd7f817bad2ecd30d6631037680c2e9952c8",  # noqa: E501
+    + "anomaly_detection_forest_AAD_julien.zip": "7d1c7951d45c9e7f2b83cc969e7bdd7f817bad2ecd30d6631037680c2e9952c8",
     ANOMALY
-    + "anomaly_detection_forest_AAD_maria.zip": "d7bc761abeea290f5a40ec0ca1a600c0ea5a4da6686b9fbcbf445b050a2e3d04",  # noqa: E501
+    + "anomaly_detection_forest_AAD_maria.zip": "d7bc761abeea290f5a40ec0ca1a600c0ea5a4da6686b9fbcbf445b050a2e3d04",
     ANOMALY + "g_means.csv": "5a305a7fdda280947cd0db62c2c47d89a4e85b4e72ca2c79b514e23461dc9456",
     ANOMALY + "r_means.csv": "3e6e681e28df4087873b312146c6af2f051d8ffb1119db618cde940acbcebb62",
     SNN + "snn_snia_vs_nonia/model.pt": "28daec3d6e9abb825857e625eceef09e1fa20c1767fa1e6aea29b4595f96913b",

@@ -48,8 +48,9 @@ def dc_flux(magpsf: Floats, sigmapsf: Floats, magnr: Floats, sigmagnr: Floats, p
     with np.errstate(over="ignore", invalid="ignore"):
         difference, reference = 10.0 ** (-0.4 * magpsf), 10.0 ** (-0.4 * magnr)
         flux = reference + np.where(positive, difference, -difference)
+        # divided first, as in production: slopes through points minutes apart feel the last bit
         error = np.sqrt(
-            (sigmapsf * difference / MAG_PER_RELATIVE_ERROR) ** 2 + (sigmagnr * reference / MAG_PER_RELATIVE_ERROR) ** 2
+            (sigmapsf / MAG_PER_RELATIVE_ERROR * difference) ** 2 + (sigmagnr / MAG_PER_RELATIVE_ERROR * reference) ** 2
         )
     unknown = magnr < 0
     return np.where(unknown, np.nan, flux), np.where(unknown, np.nan, error)
@@ -63,4 +64,4 @@ def dc_mag(magpsf: Floats, sigmapsf: Floats, magnr: Floats, sigmagnr: Floats, po
     flux, error = dc_flux(magpsf, sigmapsf, magnr, sigmagnr, positive)
     with np.errstate(divide="ignore", invalid="ignore"):
         flux = np.where(flux < 0, np.nan, flux)
-        return -2.5 * np.log10(flux), MAG_PER_RELATIVE_ERROR * error / flux
+        return -2.5 * np.log10(flux), error / flux * MAG_PER_RELATIVE_ERROR

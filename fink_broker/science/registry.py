@@ -9,7 +9,22 @@ from functools import lru_cache
 from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.config import Config
 from fink_broker.errors import ConfigError
-from fink_broker.science import asteroids, kilonova, microlensing, nalerthist, supernnova
+from fink_broker.science import (
+    anomaly,
+    asteroids,
+    blazars,
+    early_snia,
+    fast_transient,
+    features,
+    finkclass,
+    hostless,
+    kilonova,
+    microlensing,
+    nalerthist,
+    superluminous,
+    supernnova,
+    transient,
+)
 from fink_broker.science.crossmatch import columns as crossmatch
 from fink_broker.science.crossmatch import gaia, simbad, spicy, tns
 from fink_broker.science.module import Module
@@ -34,10 +49,19 @@ MODULES: dict[str, Build] = {
     "x4lac": crossmatch.build_4lac,
     "mangrove": crossmatch.build_mangrove,
     "asteroids": asteroids.build,
+    "early_snia": early_snia.build,
     "supernnova": supernnova.build,
     "microlensing": microlensing.build,
-    "kilonova": kilonova.build,
     "nalerthist": nalerthist.build,
+    "kilonova": kilonova.build,
+    "features": features.build,
+    "anomaly": anomaly.build,
+    "fast_transient": fast_transient.build,
+    "blazars": blazars.build,
+    "transient": transient.build,
+    "superluminous": superluminous.build,
+    "hostless": hostless.build,
+    "finkclass": finkclass.build,
 }
 
 #: Columns that alerts have beside those of modules, in lower case.

@@ -10,9 +10,8 @@ import fastavro
 import pyarrow as pa
 import pytest
 
-from fink_broker.alert.batch import struct_from_packets
+from fink_broker.science import testing
 from fink_broker.science.registry import Pipeline, build_pipeline
-from fink_broker.science.testing import offline_config
 from fink_broker.simulate.retime import retime
 
 Packet = dict[str, Any]
@@ -20,7 +19,7 @@ Packet = dict[str, Any]
 
 @pytest.fixture(scope="session")
 def pipeline() -> Pipeline:
-    return build_pipeline(offline_config())
+    return build_pipeline(testing.offline_config())
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +27,14 @@ def batch_of(pipeline: Pipeline) -> Callable[[Sequence[Packet]], pa.StructArray]
     """Return a function that makes packets into what the pipeline takes."""
 
     def make(packets: Sequence[Packet]) -> pa.StructArray:
-        return struct_from_packets(packets, pipeline.root_fields, pipeline.candidate_fields, pipeline.history_fields)
+        return testing.batch_of(pipeline, packets)
 
     return make
 
 
 @pytest.fixture(scope="session")
 def decoded(unpacked: Callable[..., list[bytes]]) -> Callable[[str], list[Packet]]:
-    """Return a function that gives the decoded packets of a real set, without images."""
+    """Return a function that gives the decoded packets of a real set, without the difference image."""
     sets: dict[str, list[Packet]] = {}
 
     def decode(name: str) -> list[Packet]:
@@ -43,7 +42,7 @@ def decoded(unpacked: Callable[..., list[bytes]]) -> Callable[[str], list[Packet
             return [retime(packet) for packet in decode(name.removesuffix("_retimed"))]
         if name not in sets:
             packets = [packet for content in unpacked(name) for packet in fastavro.reader(io.BytesIO(content))]
-            sets[name] = [{k: v for k, v in packet.items() if not k.startswith("cutout")} for packet in packets]
+            sets[name] = [{k: v for k, v in packet.items() if k != "cutoutDifference"} for packet in packets]
         return sets[name]
 
     return decode

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 
 from fink_broker.science.pipeline import Pipeline
+from fink_broker.science.testing import BAD_NUMBERS, check_pipeline
 
 SET = "ztf_public_20231018_retimed"
-BAD_NUMBERS = (None, math.nan, math.inf, -math.inf, 0.0, -999.0, 1e30)
+#: Values of fields that hold no number with a fraction.
+BAD_VALUES = dict.fromkeys(("fid", "ndethist"), (None, 0, -999)) | {"isdiffpos": (None, "", "2", "true")}
 
 
 def rows(result: pa.StructArray) -> list[dict]:
@@ -51,8 +53,7 @@ def test_bad_numbers_in_every_field_neither_raise_nor_touch_other_alerts(
     good = max(decoded(SET)[:50], key=lambda packet: len(packet["prv_candidates"] or []))
     spoilt = []
     for field in pipeline.candidate_fields:
-        integer = field in ("fid", "ndethist")
-        for value in (None, 0, -999) if integer else BAD_NUMBERS:
+        for value in BAD_VALUES.get(field, BAD_NUMBERS):
             packet = copy.deepcopy(good)
             packet["candidate"][field] = value
             spoilt.append(packet)
@@ -105,6 +106,12 @@ def test_a_very_long_history(
     (found,) = rows(pipeline.run(batch_of([packet])))
     assert found["nalerthist"] == points + 1
     assert (found["snn_sn_vs_all"] is not None) == scored
+
+
+def test_every_module_is_defined_on_hostile_light_curves_and_independent_of_batch_mates(
+    decoded: Callable, pipeline: Pipeline
+) -> None:
+    check_pipeline(pipeline, decoded(SET)[100:140])
 
 
 def test_an_empty_batch_gives_an_empty_answer_of_the_right_type(batch_of: Callable, pipeline: Pipeline) -> None:
