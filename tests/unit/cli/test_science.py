@@ -13,9 +13,10 @@ import pytest
 
 from fink_broker.alert.table import struct_from_table
 from fink_broker.cli import main
-from fink_broker.config.model import CrossmatchConfig
+from fink_broker.config.model import Config, CrossmatchConfig
 from fink_broker.errors import DataError
-from fink_broker.science.registry import MODULES, Pipeline
+from fink_broker.science.describe import render
+from fink_broker.science.registry import MODULES, Pipeline, build_pipeline
 from fink_broker.science.testing import batch_of, offline_config
 from fink_broker.simulate.sources import open_source
 from fink_broker.simulate.stored import StoredAlert
@@ -151,6 +152,12 @@ def test_the_list_names_each_module_and_column_once(home: Path, capsys: pytest.C
     assert len(set(columns)) == len(columns) > len(modules)
     assert run("list") == 0
     assert run("list", "--columns") == 0
+
+
+def test_the_manual_has_the_columns_of_the_registry() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "columns.md"
+    made = render(build_pipeline(Config()))
+    assert page.read_text() == made, "make it anew: python -m fink_broker.science.describe > docs/columns.md"
 
 
 def test_a_table_without_history_or_images_gives_null() -> None:
