@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fink_broker.alert.labels import EXTRAGALACTIC
 from fink_broker.alert.lightcurve import Floats, Mask
 from fink_broker.config import Config
 from fink_broker.science.asteroids import CANDIDATE, KNOWN
 from fink_broker.science.batch import AlertBatch
+from fink_broker.science.labels import is_extragalactic
 from fink_broker.science.module import Column, Module, Needs, Outputs
 
 UNKNOWN = "Unknown"
@@ -74,7 +74,7 @@ def class_claims(batch: AlertBatch) -> dict[str, Mask]:
     with np.errstate(invalid="ignore", over="ignore"):
         age = batch.numbers("jd") - batch.numbers("jdstarthist")
         good = (numbers["drb"] > 0.5) & (numbers["classtar"] > 0.4)
-        possible = good & _is_extragalactic(batch.columns["cdsxmatch"])
+        possible = good & is_extragalactic(batch.columns["cdsxmatch"])
         by_networks = _likely(batch.numbers("snn_snia_vs_nonia")) | _likely(batch.numbers("snn_sn_vs_all"))
         supernova = possible & by_networks
         still = ~np.isnan(roid) & (roid != KNOWN)
@@ -100,10 +100,6 @@ def has_simbad_class(label: pa.Array) -> Mask:
 
 def _likely(probability: Floats) -> Mask:
     return probability > 0.5
-
-
-def _is_extragalactic(label: pa.Array) -> Mask:
-    return _mask(pc.is_in(label, value_set=pa.array(EXTRAGALACTIC)))
 
 
 def _mask(holds: pa.Array) -> Mask:

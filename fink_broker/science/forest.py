@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from fink_broker.errors import DataError
+from fink_broker.science.files import checked_file
 from fink_broker.science.forest_nodes import Class, Nodes, check
 from fink_broker.science.forest_pickle import forest_from_pickle
 
@@ -131,6 +133,12 @@ class Forest:
         arrays = {name: getattr(self.nodes, name) for name in _ARRAYS}
         with path.open("wb") as stream:
             np.savez_compressed(stream, classes=np.array(self.classes), features=np.array(self.features), **arrays)
+
+
+@lru_cache(maxsize=4)
+def shipped_forest(name: str) -> Forest:
+    """Return a forest of the package fink-science (a key of `files.DIGESTS`), read once a process."""
+    return read_forest(checked_file(name))
 
 
 def read_forest(path: Path) -> Forest:

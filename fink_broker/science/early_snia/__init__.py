@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from fink_broker.alert.labels import EXTRAGALACTIC
 from fink_broker.alert.lightcurve import Floats, Mask
 from fink_broker.config import Config
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.early_snia.nights import BANDS, Nights, nightly_means, rising
 from fink_broker.science.early_snia.sigmoid import EMPTY_BAND, band_features
-from fink_broker.science.files import checked_file, digests_of
-from fink_broker.science.forest import Forest, read_forest
+from fink_broker.science.files import digests_of
+from fink_broker.science.forest import shipped_forest
+from fink_broker.science.labels import is_extragalactic
 from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
 
 COLUMN = "rf_snia_vs_nonia"
@@ -53,20 +51,14 @@ def build(_config: Config) -> Module:
 
 def _prepare() -> None:
     """Load the forest."""
-    _forest()
-
-
-@lru_cache(maxsize=1)
-def _forest() -> Forest:
-    return read_forest(checked_file(MODEL))
+    shipped_forest(MODEL)
 
 
 def eligible(batch: AlertBatch) -> Mask:
     """Tell which alerts are looked at: enough detections, seldom seen before, extragalactic or unknown."""
-    label = pc.is_in(batch.columns["cdsxmatch"], value_set=pa.array(EXTRAGALACTIC, pa.string()))
     with np.errstate(invalid="ignore"):
         seldom = batch.numbers("ndethist") <= MAX_DETECTED
-    extragalactic = label.fill_null(False).to_numpy(zero_copy_only=False)
+    extragalactic = is_extragalactic(batch.columns["cdsxmatch"])
     return (batch.curves.detections >= MIN_DETECTIONS) & seldom & extragalactic
 
 
@@ -114,6 +106,6 @@ def _scores(table: Floats) -> Floats:
     rate = table.reshape(len(table), len(BANDS), -1)[:, :, 0]
     computable = (np.abs(table) <= np.finfo(np.float32).max).all(axis=1)
     scores = np.full(len(table), np.nan)
-    forest = _forest()
+    forest = shipped_forest(MODEL)
     scores[computable] = forest.probabilities(table[computable])[:, forest.classes.index(True)]
     return np.where((rate == 0).any(axis=1), 0.0, scores)

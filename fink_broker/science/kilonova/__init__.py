@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from fink_broker.alert.labels import EXTRAGALACTIC
 from fink_broker.alert.lightcurve import Floats, Mask
 from fink_broker.config import Config
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.kilonova.fit import BAND_FEATURES, band_features
 from fink_broker.science.kilonova.models import KilonovaModels
+from fink_broker.science.labels import is_extragalactic
 from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
 from fink_broker.science.photometry import fluxcal
 
@@ -54,11 +53,10 @@ def build(config: Config) -> Module:
 def eligible(batch: AlertBatch) -> Mask:
     """Tell which alerts are looked at: young, seldom seen before, extragalactic or unknown."""
     curves = batch.curves
-    label = pc.is_in(batch.columns["cdsxmatch"], value_set=pa.array(EXTRAGALACTIC, pa.string()))
     with np.errstate(invalid="ignore", over="ignore"):
         young = curves.last("jd") - batch.numbers("jdstarthist") < MAX_AGE_DAYS
         new = batch.numbers("ndethist") <= MAX_DETECTED
-    extragalactic = label.fill_null(False).to_numpy(zero_copy_only=False)
+    extragalactic = is_extragalactic(batch.columns["cdsxmatch"])
     return (curves.detections >= MIN_DETECTIONS) & young & new & extragalactic
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +10,8 @@ import pyarrow as pa
 from fink_broker.alert.lightcurve import Floats, Ints, Mask
 from fink_broker.config import Config
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.files import checked_file, digests_of
-from fink_broker.science.forest import Forest, read_forest
+from fink_broker.science.files import digests_of
+from fink_broker.science.forest import shipped_forest
 from fink_broker.science.microlensing.features import RelativeFluxes, features_of
 from fink_broker.science.microlensing.ragged import Ragged
 from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
@@ -61,12 +60,7 @@ def build(_config: Config) -> Module:
 
 def _prepare() -> None:
     """Load the forest."""
-    _forest()
-
-
-@lru_cache(maxsize=1)
-def _forest() -> Forest:
-    return read_forest(checked_file(MODEL))
+    shipped_forest(MODEL)
 
 
 def detections_by_band(batch: AlertBatch) -> tuple[Mask, ...]:
@@ -143,7 +137,7 @@ def _probability(table: Floats) -> Floats:
     table : numpy.ndarray, shape (bands × alerts, features)
         The features of all alerts in g, then of all in r.
     """
-    forest = _forest()
+    forest = shipped_forest(MODEL)
     votes = forest.probabilities(table).reshape(len(BANDS), -1, len(forest.classes))
     wanted = forest.classes.index(MICROLENSING)
     event = (votes.argmax(axis=2) == wanted).all(axis=0)

@@ -6,14 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from fink_broker.alert.labels import EXTRAGALACTIC
 from fink_broker.alert.lightcurve import Floats, Mask
 from fink_broker.config import Config
 from fink_broker.science.asteroids import KNOWN
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.files import SNN, checked_file, digests_of
+from fink_broker.science.labels import is_extragalactic
 from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
 from fink_broker.science.photometry import fluxcal
 from fink_broker.science.supernnova.lstm import StackedLstm
@@ -67,12 +66,11 @@ def _networks() -> tuple[StackedLstm, tuple[Normalisation, ...]]:
 def eligible(batch: AlertBatch) -> Mask:
     """Tell which alerts are classified: young, extragalactic or unknown, no known solar system object."""
     curves = batch.curves
-    label = pc.is_in(batch.columns["cdsxmatch"], value_set=pa.array(EXTRAGALACTIC, pa.string()))
     moving = batch.numbers("roid")
     with np.errstate(invalid="ignore", over="ignore"):
         young = curves.last("jd") - batch.numbers("jdstarthist") <= MAX_AGE_DAYS
     still = ~np.isnan(moving) & (moving != KNOWN)
-    extragalactic = label.fill_null(False).to_numpy(zero_copy_only=False)
+    extragalactic = is_extragalactic(batch.columns["cdsxmatch"])
     return (curves.detections >= MIN_DETECTIONS) & young & still & extragalactic
 
 
