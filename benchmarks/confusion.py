@@ -22,6 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 from fink_broker.config.model import QualityConfig
+from fink_broker.science import outcome
 from fink_broker.science.pipeline import Pipeline
 from fink_broker.science.registry import build_pipeline
 from fink_broker.science.testing import batch_of, offline_config
@@ -62,15 +63,18 @@ def main() -> None:
 
 
 def classify(pipeline: Pipeline, alerts: int, seed: int) -> Rows:
-    """Return for each alert that passes the cuts its true class, its class and its scores."""
+    """Return for each alert that passes the cuts its true class, its class, and its scores (None: skipped)."""
     pairs = iter(synthetic_alerts(alerts, seed=seed))
+    giver = {column.name: module.name for module in pipeline.modules for column in module.outputs}
     rows: Rows = []
     for _ in track(range(0, alerts, BATCH), description="classifying"):
         some = [(packet, truth) for packet, truth in itertools.islice(pairs, BATCH) if passes(packet["candidate"])]
         science = pipeline.run(batch_of(pipeline, [packet for packet, _ in some]))
         columns = {name: science.field(name).to_pylist() for name in ("finkclass", *SCORES)}
+        skipped = science.field(outcome.SKIPPED).to_pylist()
         for number, (_, truth) in enumerate(some):
             values = {name: column[number] for name, column in columns.items()}
+            values |= {name: None for name in SCORES if giver[name] in skipped[number]}
             rows.append({"true_class": truth.true_class, **values})
     return rows
 
@@ -130,9 +134,9 @@ def draw_scores(rows: Rows, true: list[str], file: Path) -> None:
 
 
 def scored(rows: Rows, true_class: str, score: str) -> npt.NDArray[np.float64]:
-    """Return the scores other than 0 (not run) of the alerts of a class, ascending."""
+    """Return the scores of the alerts of a class that the module looked at, ascending."""
     values = [row[score] for row in rows if row["true_class"] == true_class]
-    return np.sort([value for value in values if value])
+    return np.sort([value for value in values if value is not None])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from fink_broker.errors import DataError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+AnyArray = TypeVar("AnyArray", bound=np.ndarray)
 
 #: A history column of a batch is called ``prv_<field>``, the current value ``<field>``.
 HISTORY = "prv_"
@@ -75,7 +77,7 @@ class LightCurves:
         self._numbers: dict[str, Floats] = {}
         histories = [name for name in columns if name.startswith(HISTORY)]
         self._past = _lengths(columns[histories[0]]) if histories else np.zeros(length, dtype=np.int64)
-        self.offsets: Ints = np.concatenate([[0], np.cumsum(self._past + 1)]).astype(np.int64)
+        self.offsets: Ints = _shared(np.concatenate([[0], np.cumsum(self._past + 1)]).astype(np.int64))
 
     def __len__(self) -> int:
         return self._length
@@ -88,13 +90,13 @@ class LightCurves:
     @cached_property
     def owner(self) -> Ints:
         """Index of the alert each point belongs to."""
-        return np.repeat(np.arange(self._length), self.lengths)
+        return _shared(np.repeat(np.arange(self._length), self.lengths))
 
     @cached_property
     def _is_current(self) -> Mask:
         current = np.zeros(int(self.offsets[-1]), dtype=bool)
         current[self.offsets[1:] - 1] = True
-        return current
+        return _shared(current)
 
     def numbers(self, field: str) -> Floats:
         """Return a numeric field of all points as float64, null as NaN; the array is kept and shared.
@@ -108,8 +110,7 @@ class LightCurves:
             values = np.empty(int(self.offsets[-1]))
             values[~self._is_current] = to_floats(self._history(field))
             values[self._is_current] = to_floats(self._columns[field])
-            values.flags.writeable = False
-            self._numbers[field] = values
+            self._numbers[field] = _shared(values)
         return self._numbers[field]
 
     def texts(self, field: str) -> pa.Array:
@@ -138,12 +139,12 @@ class LightCurves:
     @cached_property
     def is_detection(self) -> Mask:
         """Points with a magnitude (``magpsf`` not NaN); the others are upper limits."""
-        return ~np.isnan(self.numbers("magpsf"))
+        return _shared(~np.isnan(self.numbers("magpsf")))
 
     @cached_property
     def detections(self) -> Ints:
         """Detections of each light curve, the current one included."""
-        return self.count(self.is_detection)
+        return _shared(self.count(self.is_detection))
 
     def count(self, chosen: Mask) -> Ints:
         """Return how many points of each light curve are chosen."""
@@ -162,6 +163,12 @@ class LightCurves:
         values = self.numbers(field)
         before = np.maximum(self.offsets[1:] - 2, 0)
         return np.where(self.lengths > 1, values[before], np.nan)
+
+
+def _shared(array: AnyArray) -> AnyArray:
+    """Return an array that cannot be written to: it is kept, and seen by whoever asks next."""
+    array.flags.writeable = False
+    return array
 
 
 def _lengths(lists: pa.Array) -> Ints:

@@ -32,8 +32,18 @@ def struct_from_table(
     Raises
     ------
     DataError
-        If the table has no candid, or ``candidate`` or ``prv_candidates`` are not nested so.
+        If the table has no candid, ``candidate`` or ``prv_candidates`` are not nested so, or a field is of
+        another kind.
     """
+    try:
+        return _struct(table, root, candidate, history, cutouts)
+    except pa.ArrowException as error:
+        raise DataError(f"The table holds no alerts: {error}.", "Give a table nested as packets are.") from error
+
+
+def _struct(
+    table: pa.Table, root: Sequence[str], candidate: Sequence[str], history: Sequence[str], cutouts: Sequence[str]
+) -> pa.StructArray:
     types, candidate_types, history_types = field_types()
     if "candid" not in table.column_names or "candidate" not in table.column_names:
         raise DataError(

@@ -47,13 +47,17 @@ def batches(path: Path, pipeline: Pipeline, say: Say, limit: int = 0) -> Iterato
     files = find_files(path)
     tables = bool(files) and all(file.suffix.lower() == ".parquet" for file in files)
     left = limit or None
+    found = False
     for batch in _from_parquet(files, pipeline) if tables else _from_packets(path, pipeline, say, limit):
         some = batch if left is None else batch.slice(0, left)
         yield some
+        found = found or len(some) > 0
         if left is not None:
             left -= len(some)
             if not left:
                 return
+    if not found:
+        raise DataError(f"There is no alert in {path}.", "Name a Parquet or Avro file of alerts, or say synthetic.")
 
 
 def _root(pipeline: Pipeline) -> list[str]:

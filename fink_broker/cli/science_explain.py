@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -25,11 +26,11 @@ from fink_broker.science.describe import absent_text
 from fink_broker.science.module import Module
 from fink_broker.science.outcome import FAILED, MADE_WITH, NOTHING, SKIPPED
 from fink_broker.science.registry import Pipeline, select
-from fink_broker.simulate.sources import find_files, open_source
+from fink_broker.simulate.sources import SYNTHETIC, find_files, open_source
 
 #: History fields the drawing needs, whatever the modules read.
 DRAWN = ("jd", "fid", "magpsf", "sigmapsf", "diffmaglim")
-_OUTCOMES = {FAILED: ("raised", "red"), SKIPPED: ("skipped by its own rule", "yellow"), NOTHING: ("nothing", "dim")}
+_OUTCOMES = {FAILED: ("failed", "red"), SKIPPED: ("skipped by its own rule", "yellow"), NOTHING: ("nothing", "dim")}
 
 
 def explain(conf: str | None, candid: int, source: Path | None, modules: list[str]) -> int:
@@ -43,7 +44,7 @@ def explain(conf: str | None, candid: int, source: Path | None, modules: list[st
         pipeline.prepare()
     science = pipeline.run(alert).to_pylist()[0]
     values = alert.to_pylist()[0]
-    console.print(f"[bold]{values['objectId']}[/bold]  candid {candid}  jd {values['jd']}")
+    console.print(Text.assemble((str(values["objectId"]), "bold"), f"  candid {candid}  jd {values['jd']}"))
     console.print(Text.from_ansi(draw(values, width=min(console.width, 100))))
     for module in pipeline.modules:
         console.print(_table(module, values, science))
@@ -68,6 +69,8 @@ def _find(candid: int, source: Path | None, config: Config, pipeline: Pipeline) 
     fields = _fields(pipeline)
     if source is None:
         table = _in_dataset(Layout(config.storage.online).table("raw"), candid)
+    elif not source.exists() and str(source) != SYNTHETIC:
+        raise DataError(f"There is no file or folder {source}.", "Name one that has the alert with --source.")
     elif source.exists() and all(file.suffix.lower() == ".parquet" for file in find_files(source)):
         table = _in_dataset(str(source), candid)
     else:
@@ -103,19 +106,19 @@ def _table(module: Module, values: dict[str, Any], science: dict[str, Any]) -> T
     table.add_column(overflow="fold")
     table.add_column(overflow="fold", style="dim")
     for name in (*module.needs.root, *module.needs.candidate):
-        table.add_row("reads", name, _short(values[name]), "")
+        table.add_row("reads", name, escape(_short(values[name])), "")
     for name in module.needs.history:
         points = values[f"prv_{name}"]
-        table.add_row("reads", f"c{name}", _points(points, values[name]), "")
+        table.add_row("reads", f"c{name}", escape(_points(points, values[name])), "")
     for name in module.needs.cutouts:
         image = values[f"cutout{name}"]
         table.add_row("reads", f"cutout{name}", "none" if image is None else f"{len(image):,} bytes", "")
     for name in module.needs.outputs:
-        table.add_row("reads", name, _short(science[name]), "from another module")
+        table.add_row("reads", name, escape(_short(science[name])), "from another module")
     for column in module.outputs:
         unit = f" ({column.unit})" if column.unit else ""
         told = f"{column.meaning}{unit}; {absent_text(column.absent)}: nothing to say"
-        table.add_row("gives", column.name, Text(_short(science[column.name]), style="bold"), told)
+        table.add_row("gives", column.name, Text(_short(science[column.name]), style="bold"), escape(told))
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fink_broker.cli.configuration import load
@@ -36,7 +37,7 @@ def _modules(pipeline: Pipeline) -> Table:
     table = Table("module", "version", "gives", "reads", "reference", title=f"{len(pipeline.modules)} science modules")
     for module in pipeline.modules:
         gives = ", ".join(column.name for column in module.outputs)
-        table.add_row(module.name, module.version, gives, needs_text(module), module.reference)
+        table.add_row(*map(escape, (module.name, module.version, gives, needs_text(module), module.reference)))
     return table
 
 
@@ -45,7 +46,6 @@ def _columns(pipeline: Pipeline) -> Table:
     table = Table("column", "type", "unit", "module", "meaning", "nothing to say")
     for field in pipeline.science_type:
         module, column = giver[field.name]
-        table.add_row(
-            column.name, type_name(column.type), column.unit, module.name, column.meaning, absent_text(column.absent)
-        )
+        told = (column.unit, module.name, column.meaning, absent_text(column.absent))
+        table.add_row(column.name, type_name(column.type), *map(escape, told))
     return table

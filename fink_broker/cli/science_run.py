@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections import Counter
@@ -25,8 +26,7 @@ KINDS = (".parquet", ".csv", ".jsonl")
 
 def run_file(conf: str | None, file: Path, modules: list[str], out: Path | None, limit: int) -> int:
     """Run modules on a file, write their columns, and print what became of the alerts; return the exit code."""
-    if out is not None and out.suffix not in KINDS:
-        raise UsageError(f"'{out}' is of no kind that can be written.", f"End its name in {', '.join(KINDS)}.")
+    _check_out(out)
     console = Console(stderr=True)
     pipeline = select(load(conf, quiet=True).config, modules)
     with console.status("loading models and catalogues"):
@@ -41,6 +41,17 @@ def run_file(conf: str | None, file: Path, modules: list[str], out: Path | None,
     else:
         console.print(f"{len(table)} rows written to {out}.")
     return 0
+
+
+def _check_out(out: Path | None) -> None:
+    """Check before the work that its result can be written."""
+    if out is None:
+        return
+    if out.suffix not in KINDS:
+        raise UsageError(f"'{out}' is of no kind that can be written.", f"End its name in {', '.join(KINDS)}.")
+    if out.is_dir():
+        raise UsageError(f"'{out}' is a folder.", "Name a file.")
+    out.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _run(pipeline: Pipeline, file: Path, limit: int, console: Console) -> tuple[list[pa.RecordBatch], float]:
@@ -60,7 +71,6 @@ def _run(pipeline: Pipeline, file: Path, limit: int, console: Console) -> tuple[
 
 def write(table: pa.Table, out: Path) -> None:
     """Write a table to a Parquet, CSV (nested columns as JSON) or JSON-lines file."""
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".parquet":
         pq.write_table(table, out)
     elif out.suffix == ".csv":
@@ -72,18 +82,20 @@ def write(table: pa.Table, out: Path) -> None:
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    if not pa.types.is_nested(column.type):
+    if not pa.types.is_nested(column.type) and not pa.types.is_binary(column.type):
         return column
     values = column.to_pylist(maps_as_pydicts="strict")
     return pa.array([None if value is None else json.dumps(_json(value)) for value in values], pa.string())
 
 
 def _json(value: object) -> object:
-    """Return a value with null for NaN, which JSON does not have."""
+    """Return a value with null for NaN, and base64 for bytes: JSON has neither."""
     if isinstance(value, dict):
         return {key: _json(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_json(inner) for inner in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
     return None if isinstance(value, float) and value - value != 0 else value
 
 

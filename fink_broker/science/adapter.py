@@ -29,17 +29,27 @@ ROOT_FIELDS = ("candid", "objectId", "schemavsn", "publisher")
 
 
 @dataclass(frozen=True)
+class Literal:
+    """An argument that is the same for every alert."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class _Argument:
-    """Where an argument comes from: kind is ``candidate``, ``curve``, ``root``, or ``output`` of another module."""
+    """Where an argument comes from.
+
+    ``kind`` is ``candidate``, ``curve``, ``root``, ``output`` of another module, or ``literal``.
+    """
 
     kind: str
-    name: str
+    name: Any
 
 
 def module_from_udf(
     function: Callable[..., Any],
-    arguments: Sequence[str],
-    output: Column,
+    arguments: Sequence[str | Literal],
+    output: Column | Sequence[Column],
     *,
     name: str,
     version: str = "1",
@@ -50,12 +60,15 @@ def module_from_udf(
     Parameters
     ----------
     function : callable
-        Takes a Series for each argument, returns a Series (or array) as long. A Spark ``pandas_udf`` is unwrapped.
-    arguments : sequence of str
+        Takes a Series for each argument, returns a Series (or array) as long, or a DataFrame. A Spark ``pandas_udf``
+        is unwrapped.
+    arguments : sequence of str or Literal
         What it is called with, in order: ``candidate.<field>``; ``c<field>`` for a light curve, such as ``cjd``;
-        ``objectId`` or another field of the alert itself; or a column of another module.
-    output : Column
-        What it gives.
+        ``objectId`` or another field of the alert itself; or a column of another module. ``Literal(value)`` stands
+        for a Series of one value, as ``F.lit(value)`` does in Spark.
+    output : Column or sequence of Column
+        What it gives: one column; or of a DataFrame the columns of these names; or the whole DataFrame as one column
+        of structs.
     name, version, reference : str
         Of the module.
 
@@ -64,18 +77,28 @@ def module_from_udf(
     A light curve arrives as one array an alert, which costs a few microseconds each; a module written for flat arrays
     does without. As for any module, the value for an alert must not depend on the others of its batch.
     """
-    plain = getattr(function, "func", function)
+    # only a Spark function has an evalType; functools.partial has a `func` too, but must stay whole
+    plain: Callable[..., Any] = getattr(function, "func") if hasattr(function, "evalType") else function  # noqa: B009
     sources = [_source(argument) for argument in arguments]
+    outputs = (output,) if isinstance(output, Column) else tuple(output)
 
     def named(kind: str) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(source.name for source in sources if source.kind == kind))
+        return tuple(dict.fromkeys(str(source.name) for source in sources if source.kind == kind))
 
     def compute(batch: AlertBatch) -> Outputs:
         result = plain(*[_series(batch, source) for source in sources])
-        return {output.name: pa.array(pd.Series(result), output.type, from_pandas=True)}
+        if isinstance(result, pd.DataFrame) and not isinstance(output, Column):
+            return {column.name: _array(result[column.name], column) for column in outputs}
+        if isinstance(result, pd.DataFrame):
+            result = pd.Series(result.to_dict("records"))
+        if len(outputs) > 1 or np.ndim(result) == 0:
+            raise TypeError(
+                f"{name} gave one {type(result).__name__} for {len(outputs)} columns of {len(batch)} alerts"
+            )
+        return {outputs[0].name: _array(result, outputs[0])}
 
     needs = Needs(candidate=named("candidate"), history=named("curve"), root=named("root"), outputs=named("output"))
-    module = Module(name, version, reference, needs, (output,), compute)
+    module = Module(name, version, reference, needs, outputs, compute)
 
     def build(_config: Config) -> Module:
         return module
@@ -83,7 +106,13 @@ def module_from_udf(
     return build
 
 
-def _source(argument: str) -> _Argument:
+def _array(values: Any, column: Column) -> pa.Array:
+    return pa.array(pd.Series(values), column.type, from_pandas=True)
+
+
+def _source(argument: str | Literal) -> _Argument:
+    if isinstance(argument, Literal):
+        return _Argument("literal", argument.value)
     if argument.startswith(CANDIDATE):
         return _Argument("candidate", argument.removeprefix(CANDIDATE))
     if argument.startswith(CURVE) and argument.removeprefix(CURVE) in CURVE_FIELDS:
@@ -92,13 +121,16 @@ def _source(argument: str) -> _Argument:
 
 
 def _series(batch: AlertBatch, source: _Argument) -> pd.Series:
+    """Return the values of an argument, copied: such functions write into what they get."""
+    if source.kind == "literal":
+        return pd.Series([source.name] * len(batch))
     if source.kind != "curve":
-        return batch.columns[source.name].to_pandas()
+        return batch.columns[source.name].to_pandas().copy()
     curves = batch.curves
     flat = (
         curves.texts(source.name).to_numpy(zero_copy_only=False)
         if source.name == "isdiffpos"
-        else curves.numbers(source.name)
+        else curves.numbers(source.name).copy()
     )
     arrays = np.empty(len(batch), dtype=object)
     arrays[:] = np.split(flat, curves.offsets[1:-1])

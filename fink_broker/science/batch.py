@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,14 @@ class AlertBatch:
     Parameters
     ----------
     columns : mapping of str to pyarrow.Array
-        Root fields and candidate fields by name, history arrays as ``prv_<field>``, outputs of modules by name.
+        Root fields and candidate fields by name, history arrays as ``prv_<field>``, outputs of modules by name. It
+        cannot be changed, nor can the arrays: all modules see the same.
     length : int
         Alerts in the batch.
     """
 
     def __init__(self, columns: Mapping[str, pa.Array], length: int) -> None:
-        self.columns = dict(columns)
+        self.columns: Mapping[str, pa.Array] = MappingProxyType(dict(columns))
         self._length = length
 
     @classmethod
@@ -41,9 +43,14 @@ class AlertBatch:
             {name: column.slice(start, stop - start) for name, column in self.columns.items()}, stop - start
         )
 
+    def take(self, rows: npt.NDArray[np.int64]) -> AlertBatch:
+        """Return the alerts of these rows."""
+        chosen = pa.array(rows)
+        return AlertBatch({name: column.take(chosen) for name, column in self.columns.items()}, len(rows))
+
     def with_columns(self, columns: Mapping[str, pa.Array]) -> AlertBatch:
         """Return the batch with outputs of a module added."""
-        more = AlertBatch(self.columns | dict(columns), self._length)
+        more = AlertBatch({**self.columns, **columns}, self._length)
         if "curves" in self.__dict__:  # outputs do not change light curves: keep what is converted already
             more.__dict__["curves"] = self.curves
         return more

@@ -14,7 +14,7 @@ from fink_broker.science.pipeline import Pipeline
 #: Longest list of fields that is spelled out in a table.
 _MANY_FIELDS = 8
 _OUTCOME_MEANINGS = {
-    "science_failed": "modules that raised on this alert: their columns are null",
+    "science_failed": "modules that raised on this alert or build on one that did (null there), or could ask nobody",
     "science_skipped": "modules whose own rule left the alert out",
     "science_found_nothing": "modules that looked at the alert and found nothing",
     "science_made_with": "version of each module, and the first digits of the sha256 of its model and catalogue files",

@@ -164,7 +164,7 @@ def read_forest(path: Path) -> Forest:
         if content.startswith(b"PK"):
             return _from_arrays(path)
         return Forest(*forest_from_pickle(content))
-    except (*_UNREADABLE, ValueError) as error:
+    except (*_UNREADABLE, ValueError, MemoryError) as error:
         raise DataError(
             f"The forest {path} cannot be used: {error}.",
             "Write a RandomForestClassifier of scikit-learn with pickle.dump.",

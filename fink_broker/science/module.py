@@ -17,6 +17,9 @@ Outputs = Mapping[str, np.ndarray | pa.Array]
 #: Key beside the columns in what a module gives: mask of the alerts its own rule left out (an array of bool). They
 #: are counted apart from those the module looked at and found nothing on.
 SKIPPED = "skipped"
+#: Another such key: mask of the alerts on which the module could not do its work, such as those a service did not
+#: answer for. What it gives for them is kept.
+FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Column:
     Raises
     ------
     ConfigError
-        If the absent value is not of the type.
+        If the type is none a table can hold, or the absent value is not of it.
     """
 
     name: str
@@ -79,6 +82,11 @@ class Column:
     absent: Any
 
     def __post_init__(self) -> None:
+        if not _has_place(self.type):
+            raise ConfigError(
+                f"The science column '{self.name}' is of the type {self.type}, which tables and messages do not hold.",
+                "Give signed numbers of 32 or 64 bits, booleans, texts, bytes, or lists, structs or maps of these.",
+            )
         entries = list(self.absent.items()) if isinstance(self.absent, Mapping) else self.absent
         try:
             pa.scalar(entries, self.type)
@@ -87,6 +95,18 @@ class Column:
                 f"The absent value {self.absent!r} of the science column '{self.name}' is no {self.type}.",
                 "Give a value of the column's type, or None.",
             ) from error
+
+
+_SCALARS = (pa.bool_(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.string(), pa.binary())
+
+
+def _has_place(kind: pa.DataType) -> bool:
+    """Tell whether the science table and Avro messages hold values of a type."""
+    if pa.types.is_struct(kind):
+        return all(_has_place(field.type) for field in kind)
+    if pa.types.is_map(kind):
+        return kind.key_type == pa.string() and _has_place(kind.item_type)
+    return _has_place(kind.value_type) if pa.types.is_list(kind) else kind in _SCALARS
 
 
 def _nothing_to_load() -> None:
@@ -131,3 +151,8 @@ class Module:
     compute: Callable[[AlertBatch], Outputs]
     prepare: Callable[[], None] = _nothing_to_load
     digests: Callable[[], tuple[str, ...]] = _no_digests
+
+    def __post_init__(self) -> None:
+        for name in ("name", "version", "reference"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"The {name} of the science module '{self.name}' is no text.", "Put it in quotes.")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from fink_broker.alert.lightcurve import Mask
 from fink_broker.science import outcome
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.module import SKIPPED, Module, Needs
+from fink_broker.science.module import FAILED, SKIPPED, Module, Needs
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,13 @@ PRODUCTION_ORDER = (
 
 Columns = dict[str, pa.Array]
 
+#: Time a module may take to find out which alerts of a batch it raises on; after that all that are left count as such.
+MOST_SECONDS_OF_FAILURES = 10.0
+
+
+class WrongOutput(Exception):
+    """A module gave not what it declares: too few columns, or too few values."""
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -40,18 +48,51 @@ class Attempt:
     ----------
     columns : dict of str to pyarrow.Array
         Its columns; null where it raised.
-    raised, skipped : numpy.ndarray of bool
-        Alerts it raised on; alerts its own rule left out.
+    raised : numpy.ndarray of bool
+        Alerts it raised on, or could not look at because a module it needs raised.
+    failed : numpy.ndarray of bool
+        These, and those it says itself it could not do its work on.
+    skipped : numpy.ndarray of bool
+        Alerts its own rule left out.
     """
 
     columns: Columns
     raised: Mask
+    failed: Mask
     skipped: Mask
+
+    @classmethod
+    def none(cls, module: Module, length: int) -> Attempt:
+        """Return that a module made nothing of some alerts: it raised."""
+        everything, nothing = np.ones(length, dtype=bool), np.zeros(length, dtype=bool)
+        nulls = {column.name: pa.nulls(length, column.type) for column in module.outputs}
+        return cls(nulls, everything, everything, nothing)
+
+    @classmethod
+    def join(cls, module: Module, parts: Sequence[Attempt]) -> Attempt:
+        """Return what a module made of consecutive parts of a batch."""
+        columns = {
+            column.name: pa.concat_arrays([part.columns[column.name] for part in parts]) for column in module.outputs
+        }
+        marks = (np.concatenate([getattr(part, name) for part in parts]) for name in ("raised", "failed", "skipped"))
+        return cls(columns, *marks)
+
+    def spread(self, module: Module, rows: npt.NDArray[np.int64], length: int) -> Attempt:
+        """Return what a module made of some rows of a longer batch; it raised on the others."""
+        source = np.zeros(length, dtype=np.int64)
+        source[rows] = np.arange(len(rows))
+        left_out = np.ones(length, dtype=bool)
+        left_out[rows] = False
+        taken = pa.array(source, mask=left_out)
+        columns = {column.name: self.columns[column.name].take(taken) for column in module.outputs}
+        raised, failed, skipped = left_out.copy(), left_out.copy(), np.zeros(length, dtype=bool)
+        raised[rows], failed[rows], skipped[rows] = self.raised, self.failed, self.skipped
+        return Attempt(columns, raised, failed, skipped)
 
     def nothing(self, module: Module) -> Mask:
         """Tell on which alerts the module looked and found nothing."""
         absent = outcome.has_nothing(self.columns, module.outputs, len(self.raised))
-        return absent & ~self.raised & ~self.skipped
+        return absent & ~self.failed & ~self.skipped
 
 
 class Pipeline:
@@ -123,17 +164,19 @@ class Pipeline:
         alerts = AlertBatch.from_struct(batch)
         # (outcome, module, alert)
         marks = np.zeros((3, len(self.modules), len(batch)), dtype=bool)
+        raised: dict[str, Mask] = {}
         for row, module in enumerate(self.modules if len(batch) else ()):
             started = time.perf_counter()
-            attempt = self._attempt(module, alerts)
+            attempt = self._run_module(module, alerts, raised)
+            raised |= dict.fromkeys(attempt.columns, attempt.raised)
             alerts = alerts.with_columns(attempt.columns)
-            marks[:, row] = attempt.raised, attempt.skipped, attempt.nothing(module)
+            marks[:, row] = attempt.failed, attempt.skipped, attempt.nothing(module)
             self.seconds[module.name] += time.perf_counter() - started
         return self._assemble(alerts, marks)
 
     def made_with(self) -> dict[str, str]:
         """Return each module's version and the digests of the files it uses, as they are now."""
-        return {module.name: outcome.version_text(module.version, module.digests()) for module in self.modules}
+        return {module.name: outcome.version_text(module.version, self._digests(module)) for module in self.modules}
 
     def _assemble(self, alerts: AlertBatch, marks: np.ndarray) -> pa.StructArray:
         columns = [alerts.columns.get(field.name, pa.nulls(0, field.type)) for field in self.science_type]
@@ -142,33 +185,52 @@ class Pipeline:
         made_with = outcome.repeated_map(self.made_with(), len(alerts))
         return pa.StructArray.from_arrays([*columns, *lists, made_with], fields=list(self.output_type))
 
-    def _attempt(self, module: Module, alerts: AlertBatch) -> Attempt:
+    def _run_module(self, module: Module, alerts: AlertBatch, raised: Mapping[str, Mask]) -> Attempt:
+        """Run a module on the alerts for which it has what it needs: a module it builds on may have raised."""
+        lacking = np.zeros(len(alerts), dtype=bool)
+        for name in module.needs.outputs:
+            lacking |= raised.get(name, False)
+        deadline = time.monotonic() + MOST_SECONDS_OF_FAILURES
+        if not lacking.any():
+            return self._attempt(module, alerts, deadline)
+        rows = np.flatnonzero(~lacking)
+        made = self._attempt(module, alerts.take(rows), deadline) if len(rows) else Attempt.none(module, 0)
+        return made.spread(module, rows, len(alerts))
+
+    def _attempt(self, module: Module, alerts: AlertBatch, deadline: float) -> Attempt:
         """Run a module; where it raises, halve the batch until only the alerts it raises on are left out."""
         try:
-            columns, skipped = _compute(module, alerts)
-            return Attempt(columns, np.zeros(len(alerts), dtype=bool), skipped)
-        except Exception as error:  # a module is foreign code: whatever it raises must not stop the stream
-            if len(alerts) == 1:
+            return _compute(module, alerts)
+        except KeyboardInterrupt:
+            raise
+        except WrongOutput as error:  # not an alert's fault: smaller batches would only hide it
+            self._report(module, alerts, error)
+            return Attempt.none(module, len(alerts))
+        # a module is foreign code: whatever it raises, a native panic or an exit too, must not stop the stream
+        except BaseException as error:
+            if len(alerts) == 1 or time.monotonic() > deadline:
                 self._report(module, alerts, error)
-                nulls = {column.name: pa.nulls(1, column.type) for column in module.outputs}
-                return Attempt(nulls, np.ones(1, dtype=bool), np.zeros(1, dtype=bool))
+                return Attempt.none(module, len(alerts))
         middle = len(alerts) // 2
-        halves = [self._attempt(module, half) for half in (alerts.slice(0, middle), alerts.slice(middle, len(alerts)))]
-        return Attempt(
-            {
-                column.name: pa.concat_arrays([half.columns[column.name] for half in halves])
-                for column in module.outputs
-            },
-            np.concatenate([half.raised for half in halves]),
-            np.concatenate([half.skipped for half in halves]),
-        )
+        halves = (alerts.slice(0, middle), alerts.slice(middle, len(alerts)))
+        return Attempt.join(module, [self._attempt(module, half, deadline) for half in halves])
 
-    def _report(self, module: Module, alerts: AlertBatch, error: Exception) -> None:
+    def _digests(self, module: Module) -> tuple[str, ...]:
+        try:
+            return tuple(str(digest) for digest in module.digests())
+        except Exception as error:  # foreign code; the alert is classified, only its provenance is not known
+            if not self.failures[f"{module.name} digests"]:
+                log.warning("the digests of %s cannot be told: %s", module.name, error, exc_info=error)
+            self.failures[f"{module.name} digests"] += 1
+            return ("?",)
+
+    def _report(self, module: Module, alerts: AlertBatch, error: BaseException) -> None:
         """Log the first failure of each module with its traceback; later ones are counted."""
         candid = alerts.columns["candid"][0] if "candid" in alerts.columns else "?"
+        more = f" and {len(alerts) - 1} more" if len(alerts) > 1 else ""
         level = logging.DEBUG if self.failures[module.name] else logging.WARNING
-        log.log(level, "%s raised on alert %s; its columns are null there", module.name, candid, exc_info=error)
-        self.failures[module.name] += 1
+        log.log(level, "%s raised on alert %s%s; its columns are null there", module.name, candid, more, exc_info=error)
+        self.failures[module.name] += len(alerts)
 
 
 def _any_of(needs: Sequence[Needs], cutout: str) -> str:
@@ -176,19 +238,22 @@ def _any_of(needs: Sequence[Needs], cutout: str) -> str:
     return " OR ".join(f"({need.cutouts_where})" for need in needs if cutout in need.cutouts)
 
 
-def _compute(module: Module, alerts: AlertBatch) -> tuple[Columns, Mask]:
-    """Run a module and hold it to what it declares; return its columns and which alerts it skipped."""
+def _compute(module: Module, alerts: AlertBatch) -> Attempt:
+    """Run a module and hold it to what it declares."""
+    length = len(alerts)
     with np.errstate(all="ignore"):  # odd numbers are a packet's, and come a million times a night
         given = module.compute(alerts)
     columns = {}
     for column in module.outputs:
+        if column.name not in given:
+            raise WrongOutput(f"{module.name} gave no {column.name}")
         value = given[column.name]
         array = value if isinstance(value, pa.Array) else pa.array(value)
         if array.type != column.type:
             array = array.cast(column.type)
-        if len(array) != len(alerts):
-            raise ValueError(f"{module.name} gave {len(array)} values of {column.name} for {len(alerts)} alerts")
+        if len(array) != length:
+            raise WrongOutput(f"{module.name} gave {len(array)} values of {column.name} for {length} alerts")
         columns[column.name] = array
-    skipped = np.zeros(len(alerts), dtype=bool)
-    skipped[:] = given.get(SKIPPED, False)
-    return columns, skipped
+    failed, skipped = np.zeros(length, dtype=bool), np.zeros(length, dtype=bool)
+    failed[:], skipped[:] = given.get(FAILED, False), given.get(SKIPPED, False)
+    return Attempt(columns, np.zeros(length, dtype=bool), failed, skipped)

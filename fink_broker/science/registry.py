@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from fink_broker.alert.batch import CUTOUT, field_types
+from fink_broker.alert.lightcurve import HISTORY
 from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.config import Config
 from fink_broker.errors import ConfigError
@@ -69,6 +72,7 @@ RESERVED = frozenset(
     name.lower()
     for name in (
         *(field["name"] for field in json.loads(ztf_reading_schema())["fields"]),
+        *field_types()[1],
         *OUTCOMES,
         "origin", "night", "topics", "cut", "timestamp",
         "brokerIngestTimestamp", "brokerStartProcessTimestamp", "brokerEndProcessTimestamp",
@@ -173,12 +177,7 @@ def order(modules: Sequence[Module]) -> list[Module]:
         If a needed column is given by none of them, a column by two, or modules need one another in a circle.
     """
     _check_names(modules)
-    giver: dict[str, Module] = {}
-    for module in modules:
-        for column in module.outputs:
-            if column.name in giver:
-                raise ConfigError(f"Both '{giver[column.name].name}' and '{module.name}' give '{column.name}'.")
-            giver[column.name] = module
+    giver = {column.name: module for module in modules for column in module.outputs}
     for module in modules:
         for column_name in module.needs.outputs:
             if column_name not in giver:
@@ -201,18 +200,43 @@ def order(modules: Sequence[Module]) -> list[Module]:
 
 
 def _check_names(modules: Sequence[Module]) -> None:
-    """Check that modules differ in name, and that their columns do not hide those an alert has already."""
+    """Check that modules differ in name, read what there is, and give columns that hide nothing an alert has."""
     seen: set[str] = set()
+    columns: dict[str, str] = {}
     for module in modules:
         if module.name in seen:
             raise ConfigError(f"Two science modules are called '{module.name}'.", "Rename one of them.")
         seen.add(module.name)
+        _check_needs(module)
         for column in module.outputs:
-            if not column.name.isidentifier() or column.name.lower() in RESERVED:
+            name = column.name.lower()  # Spark takes names that differ in case only for one
+            if name in columns:
+                raise ConfigError(f"Both '{columns[name]}' and '{module.name}' give '{column.name}'.", "Rename one.")
+            columns[name] = module.name
+            if not name.isidentifier() or name in RESERVED or name.startswith((HISTORY, CUTOUT.lower())):
                 raise ConfigError(
                     f"The science module '{module.name}' gives a column '{column.name}', "
                     "which alerts have already or which is no plain name.",
                     "Rename the column.",
+                )
+
+
+def _check_needs(module: Module) -> None:
+    """Check that what a module reads of an alert is something alerts have."""
+    root, candidate, history = field_types()
+    readable = {
+        "root": (module.needs.root, root),
+        "candidate": (module.needs.candidate, candidate),
+        "history": (module.needs.history, set(history) & set(candidate)),
+        "cutouts": (module.needs.cutouts, ("Science", "Template", "Difference")),
+    }
+    for kind, (needed, known) in readable.items():
+        for name in needed:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=3)
+                raise ConfigError(
+                    f"The science module '{module.name}' reads '{name}' ({kind}), which alerts do not have.",
+                    f"Did you mean {' or '.join(near)}?" if near else f"Look at the fields of {kind} in schemas/ztf.",
                 )
 
 

@@ -17,7 +17,7 @@ from fink_broker.config.model import CrossmatchConfig
 from fink_broker.science.module import Module
 from fink_broker.science.outcome import FAILED
 from fink_broker.science.pipeline import Pipeline
-from fink_broker.science.registry import known_outputs
+from fink_broker.science.registry import known_outputs, order
 
 Packet = dict[str, Any]
 
@@ -84,6 +84,14 @@ def hostile_light_curves() -> dict[str, Packet]:
         "1,000 points": ordinary_alert(points=999),
         "1,000 equal points": everywhere_long(),
     }
+    for value in (None, math.nan, math.inf):
+        packet = ordinary_alert()
+        alerts[f"whole candidate of {value}"] = packet | {
+            "candidate": {
+                name: value if isinstance(number, float) else None if value is None else number
+                for name, number in packet["candidate"].items()
+            }
+        }
     for value in BAD_NUMBERS:
         for field in ("jd", "magpsf", "sigmapsf", "magnr", "diffmaglim", "distnr"):
             alerts[f"{field} of {value}"] = everywhere(**{field: value})
@@ -142,6 +150,7 @@ def check_pipeline(pipeline: Pipeline, packets: Sequence[Packet] = (), seed: int
         As there.
     """
     alerts = [*hostile_light_curves().values(), *copy.deepcopy(list(packets))]
+    pipeline = Pipeline(order(pipeline.modules))  # names, columns and fields are checked
     batch = batch_of(pipeline, alerts)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -143,4 +143,4 @@ class Raw2Science:
         counts = commit.counts
         log.info("%s alerts in, %s science, %s cut (%s)", counts["in"], counts["out"], counts["cut"], commit.id)
         for module, number in commit.details["failed"].items():
-            log.warning("%s raised on %s alerts: their columns are null", module, number)
+            log.warning("%s failed on %s alerts", module, number)

@@ -24,6 +24,9 @@ WHEEL_MODELS = {
     for suffix in ("", "beta", "anais", "emille", "julien", "maria")
 }
 
+#: Largest forest that is unpacked; those of today have 7 MB.
+MAX_MODEL_BYTES = 256 * 2**20
+
 
 class OnnxForest:
     """A forest in ONNX: one row of 32-bit features in, one score out.
@@ -187,6 +190,8 @@ def _member(archive: zipfile.ZipFile, pattern: str) -> bytes:
     names = [name for name in archive.namelist() if fnmatch.fnmatchcase(PurePosixPath(name).name, pattern)]
     if len(names) != 1:
         raise ValueError(f"it holds {len(names)} files {pattern}, not one")
+    if archive.getinfo(names[0]).file_size > MAX_MODEL_BYTES:
+        raise ValueError(f"{names[0]} unpacks to more than {MAX_MODEL_BYTES // 2**20} MiB")
     return archive.read(names[0])
 
 

@@ -63,11 +63,14 @@ class CatalogueFile:
         return (self._loaded or self._current())[1]
 
     def _current(self) -> tuple[Catalogue, str]:
+        version = None
         try:
-            if self._loaded is None or _version(self._path.stat()) != self._seen:
+            version = _version(self._path.stat())
+            if self._loaded is None or version != self._seen:
                 self._loaded = self._load()
             return self._loaded
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            self._seen = version  # not read again until it changes
             if self._loaded is None:
                 raise DataError(f"The {self._what} {self._path} cannot be read: {error}.", self._remedy) from error
             if str(error) != self._trouble:

@@ -18,7 +18,7 @@ from fink_broker.science.crossmatch.position import POSITION
 from fink_broker.science.crossmatch.provider import Answer, Chain, LocalProvider, NoProvider, Provider
 from fink_broker.science.crossmatch.service import XMatchHost
 from fink_broker.science.crossmatch.tables import ServiceTable
-from fink_broker.science.module import SKIPPED, Column, Module, Outputs
+from fink_broker.science.module import FAILED, SKIPPED, Column, Module, Outputs
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def chained_module(name: str, reference: str, asked: Asked, config: Config) -> M
 
     def compute(batch: AlertBatch) -> Outputs:
         ra, dec = batch.numbers("ra"), batch.numbers("dec")
-        return {**asked.read(chain().match(ra, dec)), SKIPPED: chain().skipped(ra, dec)}
+        answer = chain().match(ra, dec)
+        return {**asked.read(answer), SKIPPED: chain().skipped(ra, dec), FAILED: answer.failed & ~answer.known}
 
     def prepare() -> None:
         chain()

@@ -111,7 +111,7 @@ def read_components(path: Path) -> Floats:
         values = _read_npy(path) if path.suffix == ".npy" else _read_csv(path)
     except OSError as error:
         raise _unreadable(path, error) from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, MemoryError) as error:
         raise ConfigError(f"The file {path} is no table of numbers.", _COMPONENTS_REMEDY) from error
     if values.shape != (COMPONENTS, GRID) or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
         raise ConfigError(

@@ -21,6 +21,8 @@ from fink_broker.science.supernnova.weights import Normalisation, read_normalisa
 
 #: The two networks, also the names of their columns.
 NETWORKS = ("snn_snia_vs_nonia", "snn_sn_vs_all")
+#: What each network is made of.
+FILES = ("model.pt", "data_norm.json")
 MIN_DETECTIONS = 2
 #: Oldest light curve that is classified, in days.
 MAX_AGE_DAYS = 90.0
@@ -47,7 +49,7 @@ def build(_config: Config) -> Module:
         ),
         compute=_compute,
         prepare=_prepare,
-        digests=lambda: digests_of(*(f"{SNN}{name}/model.pt" for name in NETWORKS)),
+        digests=lambda: digests_of(*(f"{SNN}{name}/{file}" for name in NETWORKS for file in FILES)),
     )
 
 

@@ -119,7 +119,7 @@ def test_the_alerts_the_broker_holds_are_found(home: Path, alerts: list[StoredAl
     ("arguments", "code", "message"),
     [
         (("explain", "9"), 4, "There is no alert 9 in the raw table"),
-        (("explain", "9", "--source", "/no/such"), 4, "There is no /no/such"),
+        (("explain", "9", "--source", "/no/such"), 4, "There is no file or folder /no/such"),
         (("run", "/no/such"), 4, "There is no file or folder /no/such"),
         (("run", "synthetic", "-m", "nonsense"), 2, "no configured science module 'nonsense'"),
         (("run", "synthetic", "-o", "x.txt"), 1, "'x.txt' is of no kind"),
@@ -141,6 +141,31 @@ def test_a_table_of_other_things_is_told(home: Path, capsys: pytest.CaptureFixtu
     (home / "y.parquet").write_bytes(b"PAR1 nothing")
     assert run("run", home / "y.parquet") == 4
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_table_without_rows_or_of_other_kinds_is_told(home: Path, table: Path, capsys: pytest.CaptureFixture) -> None:
+    whole = pq.read_table(table)
+    pq.write_table(whole.slice(0, 0), home / "empty.parquet")
+    assert run("run", home / "empty.parquet") == 4
+    assert "There is no alert in" in capsys.readouterr().err
+    rows = [{"candid": 1, "candidate": {"jd": 2460000.5, "magpsf": "bright", "fid": 1}}]
+    pq.write_table(pa.Table.from_pylist(rows), home / "text.parquet")
+    for command in (("run", home / "text.parquet"), ("explain", "1", "--source", home / "text.parquet")):
+        assert run(*command) == 4
+        assert "The table holds no alerts" in capsys.readouterr().err
+
+
+def test_text_of_a_packet_is_no_markup(home: Path, capsys: pytest.CaptureFixture) -> None:
+    rows = [{"candid": 1, "objectId": "ZTF[/bold][red]x", "candidate": {"jd": 2460000.5, "fid": 1, "ra": 1.0}}]
+    pq.write_table(pa.Table.from_pylist(rows), home / "odd.parquet")
+    assert run("explain", "1", "--source", home / "odd.parquet", "-m", "blazars") == 0
+    assert capsys.readouterr().out.count("ZTF[/bold][red]x") == 2
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(home: Path, capsys: pytest.CaptureFixture) -> None:
+    (home / "folder.csv").mkdir()
+    assert run("run", "synthetic", "-o", home / "folder.csv") == 1
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_the_list_names_each_module_and_column_once(home: Path, capsys: pytest.CaptureFixture) -> None:

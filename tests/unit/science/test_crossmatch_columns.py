@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -115,10 +115,11 @@ def positions(ra: list[float | None], dec: list[float | None]) -> pa.StructArray
     )
 
 
-def rows(config: Config, ra: list[float | None], dec: list[float | None]) -> list[dict]:
+def rows(config: Config, ra: list[float | None], dec: list[float | None], failed: Sequence[str] = ()) -> list[dict]:
     """Return the columns of each position; 32-bit floats as text."""
     result = Pipeline([build(config) for build in BUILD.values()]).run(positions(ra, dec))
-    assert not any(result.field("science_failed").to_pylist())
+    assert all(names == list(failed) for names in result.field("science_failed").to_pylist())
+    assert not any(set(failed) & set(names) for names in result.field("science_found_nothing").to_pylist())
     table = pa.table({name: result.field(name) for name in NO_MATCH})
     parallaxes = {name: [f"{value:.7g}" for value in table[name].to_pylist()] for name in ("Plx", "e_Plx")}
     return [{**row, **{k: v[i] for k, v in parallaxes.items()}} for i, row in enumerate(table.to_pylist())]
@@ -150,10 +151,14 @@ def test_the_service_answers_with_one_request_a_table(service: Service) -> None:
     assert skipped(config, [10.0, None], [1.0, 1.0]) == {name: [False, True] for name in BUILD}
 
 
-def test_a_failed_question_is_told_only_by_the_simbad_label(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_question_is_told_by_the_simbad_label_and_counts_as_a_failure(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
     service.status = 504
     config = everybody("service", service_url=service.url)
-    assert rows(config, [10.0], [1.0]) == [{**NO_MATCH, "cdsxmatch": "Fail 504"}]
+    assert rows(config, [10.0], [1.0], failed=["cdsxmatch", *list(BUILD)[1:]]) == [
+        {**NO_MATCH, "cdsxmatch": "Fail 504"}
+    ]
     assert skipped(config, [10.0], [1.0]) == {name: [False] for name in BUILD}
     assert len(caplog.messages) == len(service.asked) == len(SOURCES)
     assert all("status 504" in message for message in caplog.messages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -266,7 +265,7 @@ def test_an_empty_batch(module: Module) -> None:
 
 def test_the_packet_is_not_changed(module: Module) -> None:
     batch = batch_of([alert(GOOD)])
-    before = copy.copy(batch.columns)
+    before = dict(batch.columns)
     scores(module, batch)
     assert batch.columns == before
 

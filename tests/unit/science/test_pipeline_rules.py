@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +12,11 @@ import pytest
 from fink_broker.config.model import Config, ScienceConfig
 from fink_broker.errors import ConfigError
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
+from fink_broker.science.module import FAILED, SKIPPED, Column, Module, Needs, Outputs
 from fink_broker.science.pipeline import PRODUCTION_ORDER, Pipeline
 from fink_broker.science.registry import MODULES, build_pipeline, order
 
+BOTH = ["half", "double"]
 #: Anomaly models that are published nowhere.
 NOT_OBTAINABLE = {"anomaly_score_emille_30days", "anomaly_score_varvara", "anomaly_score_alexanta"}
 
@@ -55,9 +57,8 @@ def test_only_the_alerts_a_module_raises_on_are_left_without_its_columns(
     with caplog.at_level(logging.WARNING):
         result = two_steps.run(batch([1.0, -1.0, 2.0, 3.0, -2.0]))
     assert result.field("HALF").to_pylist() == [0.5, None, 1.0, 1.5, None]
-    assert result.field("science_failed").to_pylist() == [[], ["half"], [], [], ["half"]]
-    # a module downstream sees that the value is not there
-    assert [str(value) for value in result.field("DOUBLE").to_pylist()] == ["2.0", "nan", "4.0", "6.0", "nan"]
+    assert result.field("science_failed").to_pylist() == [[], BOTH, [], [], BOTH]
+    assert result.field("DOUBLE").to_pylist() == [2.0, None, 4.0, 6.0, None]
     assert two_steps.failures == {"half": 2}
     assert len(caplog.records) == 1  # the first failure of a module is logged, later ones are counted
     assert "alert 1" in caplog.text
@@ -87,6 +88,94 @@ def test_what_was_skipped_and_what_was_not_found_are_told_apart() -> None:
 def test_an_absent_value_of_another_type_is_an_error_at_once() -> None:
     with pytest.raises(ConfigError, match="absent value 'no' of the science column 'A' is no double"):
         Column("A", pa.float64(), "", "", "no")
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), type("PanicException", (BaseException,), {})()])
+def test_an_exit_or_a_panic_of_native_code_is_a_failure_of_the_alert_it_comes_from(error: BaseException) -> None:
+    def exits(batch: AlertBatch) -> Outputs:
+        if (batch.numbers("x") < 0).any():
+            raise error
+        return {"EXITS": batch.numbers("x")}
+
+    result = Pipeline([module("exits", Needs(candidate=("x",)), exits)]).run(batch([1.0, -1.0, 2.0]))
+    assert result.field("EXITS").to_pylist() == [1.0, None, 2.0]
+    assert result.field("science_failed").to_pylist() == [[], ["exits"], []]
+
+
+def test_a_wrong_number_of_values_fails_the_batch_at_once() -> None:
+    calls = []
+
+    def mean(batch: AlertBatch) -> Outputs:
+        calls.append(len(batch))
+        return {"MEAN": np.array([batch.numbers("x").mean()])}
+
+    result = Pipeline([module("mean", Needs(candidate=("x",)), mean)]).run(batch([1.0, 2.0, 3.0]))
+    assert result.field("MEAN").to_pylist() == [None, None, None]
+    assert calls == [3]
+
+
+def test_a_module_that_is_slow_to_fail_does_not_hold_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def fails(batch: AlertBatch) -> Outputs:
+        calls.append(len(batch))
+        raise OSError("time-out")
+
+    monkeypatch.setattr("fink_broker.science.pipeline.MOST_SECONDS_OF_FAILURES", -1.0)
+    result = Pipeline([module("slow", Needs(), fails)]).run(batch([1.0] * 100))
+    assert result.field("science_failed").to_pylist() == [["slow"]] * 100
+    assert calls == [100]
+
+
+def test_a_module_fails_where_one_it_needs_raised(two_steps: Pipeline) -> None:
+    seen = []
+
+    def doubles_what_is_there(batch: AlertBatch) -> Outputs:
+        seen.append(len(batch))
+        return {"DOUBLE": 2 * batch.numbers("HALF"), SKIPPED: batch.numbers("HALF") > 1}
+
+    after = module("double", Needs(outputs=("HALF",)), doubles_what_is_there)
+    result = Pipeline([two_steps.modules[0], after]).run(batch([1.0, -1.0, 4.0, -3.0]))
+    assert result.field("DOUBLE").to_pylist() == [1.0, None, 4.0, None]
+    assert result.field("science_failed").to_pylist() == [[], ["half", "double"], [], ["half", "double"]]
+    assert result.field("science_skipped").to_pylist() == [[], [], ["double"], []]
+    assert seen == [2]
+
+
+def test_what_a_module_says_it_could_not_do_is_a_failure_and_its_value_stays() -> None:
+    def asks(batch: AlertBatch) -> Outputs:
+        return {"ASKS": np.zeros(len(batch)), FAILED: batch.numbers("x") > 1}
+
+    result = Pipeline([module("asks", Needs(candidate=("x",)), asks)]).run(batch([1.0, 2.0]))
+    assert result.field("ASKS").to_pylist() == [0.0, 0.0]
+    assert result.field("science_failed").to_pylist() == [[], ["asks"]]
+
+
+def test_digests_that_cannot_be_told_stop_nothing() -> None:
+    def digests() -> tuple[str, ...]:
+        raise OSError("gone")
+
+    zeros = replace(module("zeros", Needs(), lambda batch: {"ZEROS": np.zeros(len(batch))}), digests=digests)
+    result = Pipeline([zeros]).run(batch([1.0]))
+    assert result.field("science_made_with").to_pylist() == [[("zeros", "1 ?")]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "absent", "other"),
+    [
+        (pa.list_(pa.int32()), [], [1]),
+        (pa.struct([("a", pa.float64())]), {"a": 0.0}, {"a": 1.0}),
+        (pa.map_(pa.string(), pa.float64()), {"a": -1.0}, [("a", 1.0)]),
+        (pa.string(), "no", "yes"),
+        (pa.float64(), None, 1.0),
+    ],
+)
+def test_nothing_to_say_in_any_type(kind: pa.DataType, absent: object, other: object) -> None:
+    entry = list(absent.items()) if isinstance(absent, dict) and pa.types.is_map(kind) else absent
+    column = Column("N", kind, "", "", absent)
+    given = Module("n", "1", "", Needs(), (column,), lambda _: {"N": pa.array([entry, other, None], kind)})
+    result = Pipeline([given]).run(batch([1.0, 2.0, 3.0]))
+    assert result.field("science_found_nothing").to_pylist() == [["n"], [], ["n"]]
 
 
 def test_modules_run_after_those_they_need() -> None:
