@@ -31,7 +31,7 @@ from fink_broker.science.hostless import COLUMNS, IMAGES, NO_SCORE, SCORES, aske
 from fink_broker.science.hostless.clipping import CENTRE, clipped_pixels, is_candidate
 from fink_broker.science.hostless.power_spectrum import (
     NO_DISTRIBUTION,
-    distances_between,
+    fill_with_noise,
     ks_statistic,
     ring_powers,
     shuffled_middles,
@@ -234,7 +234,7 @@ def test_the_same_alert_has_the_same_score_and_others_have_theirs(
 
 def test_shuffled_middles_are_fair_draws_without_repetition() -> None:
     random = np.random.default_rng(1)
-    drawn = np.concatenate([shuffled_middles(random) for _ in range(20)])
+    drawn = np.concatenate([shuffled_middles(random).T for _ in range(20)])
     assert drawn.shape == (4000, 196)
     assert all(len(set(row)) == 196 for row in drawn[:500].tolist())
     counts = np.bincount(drawn.reshape(-1), minlength=63 * 63)
@@ -247,18 +247,60 @@ def test_shuffled_middles_are_fair_draws_without_repetition() -> None:
     assert abs(np.mean(drawn[:, :98] < drawn[:, 98:]) - 0.5) < 0.005
 
 
-def test_powers_in_rings_distances_and_statistic_are_those_of_scipy() -> None:
-    random = np.random.default_rng(2)
-    images = random.normal(100, 10, size=(12, 14, 14))
+def rings_of(images: np.ndarray) -> np.ndarray:
+    """Return the powers in rings of images of shape (n, 14, 14) by the complex transform."""
     index = np.fft.fftfreq(14) * 14
     radius = np.hypot(*np.meshgrid(index, index)).reshape(-1)
     edges = np.arange(0.5, 8.0)
-    power = np.abs(np.fft.fft2(images)).reshape(12, -1) ** 2
-    rings = stats.binned_statistic(radius, power, statistic="mean", bins=edges)[0] * np.pi * np.diff(edges**2)
-    found = ring_powers(images)
-    np.testing.assert_allclose(found, rings, rtol=1e-10)
-    pairs = [stats.wasserstein_distance(a, b) for a, b in itertools.combinations(rings, 2)]
-    np.testing.assert_allclose(distances_between(np.sort(found, axis=1)), pairs, rtol=1e-9)
+    power = np.abs(np.fft.fft2(images)).reshape(len(images), -1) ** 2
+    return stats.binned_statistic(radius, power, statistic="mean", bins=edges)[0] * np.pi * np.diff(edges**2)
+
+
+def test_powers_in_rings_are_those_of_a_fourier_transform() -> None:
+    images = np.random.default_rng(2).normal(size=(12, 14, 14)).astype(np.float32)
+    np.testing.assert_allclose(ring_powers(images.transpose(1, 2, 0)), rings_of(images), rtol=1e-5)
+
+
+def test_the_score_is_that_of_its_definition(stamps: dict[int, list[Stamp]], candidates: pd.DataFrame) -> None:
+    """The same noise and shuffles, then the steps as they are described, each by a library."""
+    for stamp in stamps[candidates.index[0]]:
+        clipped = clipped_pixels(stamp)
+        random = np.random.default_rng(3)
+        image = fill_with_noise(stamp, clipped, random)
+        shuffled = image.reshape(-1)[shuffled_middles(random)].T.reshape(-1, 14, 14)
+        real, copies = rings_of(image[CENTRE][np.newaxis])[0], rings_of(shuffled)
+        to_real = [stats.wasserstein_distance(real, copy) for copy in copies]
+        to_another = [stats.wasserstein_distance(a, b) for a, b in itertools.combinations(copies, 2)]
+        expected = stats.ks_2samp(to_real, to_another, method="asymp").statistic
+        assert structure_score(stamp, clipped, np.random.default_rng(3)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_noise_is_like_the_pixels_that_are_left() -> None:
+    random = np.random.default_rng(4)
+    stamp = random.normal(500, 20, (63, 63)).astype(np.float32)
+    clipped = random.random((63, 63)) < 0.5
+    image = fill_with_noise(stamp, clipped, random)
+    others = stamp[~clipped].astype(float)
+    np.testing.assert_allclose(image[~clipped], (others - np.median(others)) / others.std(), atol=1e-6)
+    assert stats.kstest(image[clipped], "norm").pvalue > 1e-3
+
+
+def test_an_image_of_one_value_but_for_clipped_pixels_has_no_distribution() -> None:
+    stamp = np.full((63, 63), 0.1, dtype=np.float32)
+    stamp[30:33, 30:33] = 100.0
+    flat = np.full((63, 63), 7.3, dtype=np.float32)
+    assert scores_of(1, stamp, flat) == (NO_DISTRIBUTION, NO_DISTRIBUTION)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-44, 1e-20, 1.0, 1e18, 1e37])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38, -3e38])
+def test_no_image_is_too_bright_or_too_faint_for_a_score(scale: float, bad: float) -> None:
+    stamp = (np.random.default_rng(5).uniform(-2, 2, (63, 63)) * scale).astype(np.float32)
+    spoilt = stamp.copy()
+    spoilt[30:33, 30:33] = bad
+    for found in (scores_of(1, stamp, stamp), scores_of(1, spoilt, stamp), scores_of(1, spoilt, spoilt)):
+        assert all(score in (NO_SCORE, NO_DISTRIBUTION) or 0 <= score <= 1 for score in found)
 
 
 @given(
