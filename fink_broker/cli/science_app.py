@@ -65,3 +65,16 @@ def science_explain(
     from fink_broker.cli.science_explain import explain  # noqa: PLC0415
 
     return explain(conf, candid, source, module or [])
+
+
+@science_app.command("tracklets")
+def science_tracklets(
+    file: Annotated[Path, typer.Argument(help="Alerts of a whole night: Parquet or Avro file, archive, folder.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write a row an alert: .parquet, .csv, .jsonl.")
+    ] = None,
+) -> int:
+    """Find the tracklets of a night: alerts of one exposure along a line, left by a satellite that glinted."""
+    from fink_broker.cli.science_tracklets import find  # noqa: PLC0415
+
+    return find(file, out)

@@ -14,10 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from fink_broker.alert.batch import struct_from_packets
-from fink_broker.alert.table import struct_from_table
 from fink_broker.archive import Layout
-from fink_broker.cli.alert_files import SYNTHETIC_ALERTS
+from fink_broker.cli.alert_files import SYNTHETIC_ALERTS, Fields
 from fink_broker.cli.configuration import load
 from fink_broker.cli.light_curve_plot import draw
 from fink_broker.config import Config
@@ -51,13 +49,6 @@ def explain(conf: str | None, candid: int, source: Path | None, modules: list[st
     return 0
 
 
-def _fields(pipeline: Pipeline) -> tuple[list[str], list[str], list[str], list[str]]:
-    """Return the root, candidate and history fields and images to read."""
-    history = sorted({*pipeline.history_fields, *DRAWN})
-    candidate = sorted({*pipeline.candidate_fields, *history})
-    return sorted({*pipeline.root_fields, "objectId"}), candidate, history, list(pipeline.cutouts)
-
-
 def _find(candid: int, source: Path | None, config: Config, pipeline: Pipeline) -> pa.StructArray:
     """Return the alert as a batch of one.
 
@@ -66,7 +57,7 @@ def _find(candid: int, source: Path | None, config: Config, pipeline: Pipeline) 
     DataError
         If it is not there.
     """
-    fields = _fields(pipeline)
+    fields = Fields.of(pipeline, DRAWN)
     if source is None:
         table = _in_dataset(Layout(config.storage.online).table("raw"), candid)
     elif not source.exists() and str(source) != SYNTHETIC:
@@ -76,12 +67,12 @@ def _find(candid: int, source: Path | None, config: Config, pipeline: Pipeline) 
     else:
         for stored in open_source(str(source), print, synthetic_count=SYNTHETIC_ALERTS, seed=0).alerts():
             if stored.record["candid"] == candid:
-                return struct_from_packets([stored.record], *fields[:3], cutouts=fields[3])
+                return fields.of_packets([stored.record])
         table = pa.table({})
     if not len(table):
         where = source or "the raw table"
         raise DataError(f"There is no alert {candid} in {where}.", "Name a file or folder that has it with --source.")
-    return struct_from_table(table.slice(0, 1), *fields)
+    return fields.of_table(table.slice(0, 1))
 
 
 def _in_dataset(location: str, candid: int) -> pa.Table:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fink_broker.cli.alert_files import batches
+from fink_broker.cli.alert_files import Fields, batches
 from fink_broker.cli.configuration import load
 from fink_broker.errors import UsageError
 from fink_broker.science.outcome import FAILED, NOTHING, SKIPPED
@@ -26,7 +26,7 @@ KINDS = (".parquet", ".csv", ".jsonl")
 
 def run_file(conf: str | None, file: Path, modules: list[str], out: Path | None, limit: int) -> int:
     """Run modules on a file, write their columns, and print what became of the alerts; return the exit code."""
-    _check_out(out)
+    check_out(out)
     console = Console(stderr=True)
     pipeline = select(load(conf, quiet=True).config, modules)
     with console.status("loading models and catalogues"):
@@ -43,7 +43,7 @@ def run_file(conf: str | None, file: Path, modules: list[str], out: Path | None,
     return 0
 
 
-def _check_out(out: Path | None) -> None:
+def check_out(out: Path | None) -> None:
     """Check before the work that its result can be written."""
     if out is None:
         return
@@ -59,7 +59,7 @@ def _run(pipeline: Pipeline, file: Path, limit: int, console: Console) -> tuple[
     results, seconds = [], 0.0
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=limit or None)
-        for batch in batches(file, pipeline, console.print, limit):
+        for batch in batches(file, Fields.of(pipeline), console.print, limit):
             started = time.perf_counter()
             science = pipeline.run(batch)
             seconds += time.perf_counter() - started

@@ -17,7 +17,7 @@ Usage:
   fink config show [-c CONF]               print the configuration in force and where each value comes from
   fink demo [--source PATH | synthetic] [--limit N] [--rate R]
                                            run a night from Kafka to Kafka on this machine
-  fink science list | run FILE | explain CANDID
+  fink science list | run FILE | explain CANDID | tracklets FILE
                                            the science modules: what they are, and what they say of alerts
   fink --version                           print the version
 

@@ -162,6 +162,23 @@ def test_text_of_a_packet_is_no_markup(home: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.count("ZTF[/bold][red]x") == 2
 
 
+def test_the_streak_of_a_satellite_is_found_in_a_night(home: Path, capsys: pytest.CaptureFixture) -> None:
+    jd = 2460236.75
+    still = {"ndethist": 1, "isdiffpos": "t", "distnr": 9.0, "magnr": 19.0, "magpsf": 18.0, "ssnamenr": "null"}
+    rows = [
+        {"candid": k, "objectId": f"ZTF23{k}", "candidate": {"jd": jd, "ra": 150 + 0.1 * k, "dec": 2 + 0.05 * k,
+                                                             "xpos": 1.0 * k, "ypos": 2.0 * k, **still}}
+        for k in range(6)
+    ]  # fmt: skip
+    rows.append(rows[0] | {"candid": 9, "candidate": rows[0]["candidate"] | {"dec": 1.2, "xpos": 7.0}})
+    pq.write_table(pa.Table.from_pylist(rows), home / "night.parquet")
+    assert run("tracklets", home / "night.parquet", "-o", home / "names.csv") == 0
+    assert "TRCK_20231019_060000_00" in capsys.readouterr().out
+    with (home / "names.csv").open() as stream:
+        names = {row["candid"]: row["tracklet"] for row in csv.DictReader(stream)}
+    assert [candid for candid, name in names.items() if not name] == ["9"]
+
+
 def test_an_output_that_cannot_be_written_is_told_before_the_work(home: Path, capsys: pytest.CaptureFixture) -> None:
     (home / "folder.csv").mkdir()
     assert run("run", "synthetic", "-o", home / "folder.csv") == 1
