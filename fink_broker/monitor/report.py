@@ -43,7 +43,7 @@ def _flow(counts: Counts) -> list[tuple[str, int, str]]:
         ("rejected", raw.count("rejected"), _named(counts.reasons)),
         ("duplicate", raw.count("duplicate"), ""),
         ("cut", science.count("cut"), _named(counts.cuts)),
-        ("science", science.count("out"), _named(counts.failed, before="a module failed on: ")),
+        ("science", science.count("out"), _named(counts.failed, before="a module failed, or could ask nobody: ")),
         ("filtered", topics.count("in"), ""),
     ]
 

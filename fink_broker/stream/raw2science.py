@@ -142,5 +142,7 @@ class Raw2Science:
     def _report(self, commit: Commit) -> None:
         counts = commit.counts
         log.info("%s alerts in, %s science, %s cut (%s)", counts["in"], counts["out"], counts["cut"], commit.id)
-        for module, number in commit.details["failed"].items():
-            log.warning("%s failed on %s alerts", module, number)
+        failed = commit.details["failed"]
+        if failed:
+            told = ", ".join(f"{module} {number}" for module, number in failed.items())
+            log.warning("modules failed, or could ask nobody, on alerts: %s (%s)", told, commit.id)
