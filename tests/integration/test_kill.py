@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -34,6 +35,14 @@ JOBS = ("stream2raw", "raw2science", "distribution")
 ALERTS, KILLS, SEED = 2000, 15, 20240101
 
 
+def _is_java(process: psutil.Process) -> bool:
+    """Tell whether a process is a Java one; the workers of Python come and go meanwhile."""
+    try:
+        return process.name() == "java"
+    except psutil.NoSuchProcess:
+        return False
+
+
 class Broker:
     """The three jobs as users start them, and a hand that kills them."""
 
@@ -50,13 +59,14 @@ class Broker:
         """Kill the job's Python, its Java, or all of it, without warning."""
         process = self.processes[job]
         family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        java = [child for child in family if child.name() == "java"]
+        java = [child for child in family if _is_java(child)]
         victim = dice.choice(["python", "java", "all"])
         if victim == "java" and java:
             os.kill(java[0].pid, signal.SIGKILL)
         elif victim == "all":
             for child in family:
-                child.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
             process.kill()
         else:
             process.kill()
