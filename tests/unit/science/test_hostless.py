@@ -1,4 +1,7 @@
-"""Hostless scores: images read safely, clipping as in astropy, scores as in production."""
+"""Hostless scores: images read safely, clipping as in astropy, scores as in production.
+
+One file, though a long one: every step from image to score is held against the same real stamps, which are read once.
+"""
 
 from __future__ import annotations
 
