@@ -57,12 +57,15 @@ class Phase:
         For each stage, and for all, the seconds of `PERCENTILES`.
     peak_gib : float
         Largest memory of all processes of the broker.
+    cpu_ms : dict
+        For each service, and the sender, milliseconds of processor time an alert.
     """
 
     alerts: int
     per_second: float
     latency: dict[str, list[float]]
     peak_gib: float
+    cpu_ms: dict[str, float]
 
 
 class Broker:
@@ -80,7 +83,7 @@ class Broker:
         conf = home / "fink.conf"
         conf.write_text(
             f"[storage]\nonline = '{home}/online'\nstate = '{home}/state'\n"
-            f"[kafka]\nembedded_port = {free_port()}\n[crossmatch]\n"
+            f"[kafka]\nembedded_port = {free_port()}\nembedded_sasl_port = 0\n[filters]\nsdss = 'none'\n[crossmatch]\n"
             + "".join(f"{name} = ['none']\n" for name in ("simbad", "gaia", "gaia_variability", "spicy"))
         )
         self.config: Config = load_config(conf).config
@@ -113,6 +116,15 @@ class Broker:
     def pids(self) -> list[int]:
         """Return the pids of the services."""
         return [state.process.pid for state in control.known(self.store) if state.running]
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return the processor time each service has used, with its Java machine and workers, and the sender."""
+        used = {"sender": time.process_time()}
+        for state in control.known(self.store):
+            if (process := state.process.find()) is not None:
+                family = [process, *process.children(recursive=True)]
+                used[state.name] = sum(member.cpu_times().user + member.cpu_times().system for member in family)
+        return used
 
     def send(self, packets: list[bytes], rate: float) -> float:
         """Send packets at a rate in alerts per second (0: as fast as Kafka takes them); return when the first left."""
@@ -147,15 +159,19 @@ class Broker:
 
 def run_phase(broker: Broker, packets: list[bytes], rate: float, sent_before: int) -> Phase:
     """Send some packets and measure how they pass."""
-    with TreeMemory(broker.pids) as memory:
+    before = broker.cpu_seconds()
+    with TreeMemory(broker.pids, seconds=2.0) as memory:
         first = broker.send(packets, rate)
+        after_sending = time.process_time()
         counts = broker.wait_for(sent_before + len(packets), 60 + len(packets) / 20)
+    after = broker.cpu_seconds() | {"sender": after_sending}
     last = max(commit.committed for commit in counts.topics.commits)
     return Phase(
         alerts=len(packets),
         per_second=len(packets) / (last - first),
         latency=latencies(broker.config, counts, since=first),
         peak_gib=memory.peak_bytes / 1024**3,
+        cpu_ms={name: 1000 * (after[name] - seconds) / len(packets) for name, seconds in before.items()},
     )
 
 
@@ -236,6 +252,8 @@ def figures(phases: list[Phase]) -> dict[str, list[float]]:
         for place, percentile in enumerate(PERCENTILES):
             name = "Kafka to Kafka" if stage == "all" else f"stage {stage}"
             table[f"latency p{percentile}, {name}, s"] = [phase.latency[stage][place] for phase in phases]
+    for name in phases[0].cpu_ms:
+        table[f"processor time, {name}, ms an alert"] = [phase.cpu_ms[name] for phase in phases]
     return table | {"memory of all processes, GiB": [phase.peak_gib for phase in phases]}
 
 

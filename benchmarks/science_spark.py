@@ -1,4 +1,4 @@
-"""All modules in one trip to Python, as the broker runs them, against a pandas UDF a module, in one Spark session.
+"""raw2science as it runs, against a pandas UDF a module: Parquet of raw alerts to Parquet of science, in one session.
 
 The UDFs run the very same modules. They get their best case: models stay loaded, nothing is counted, and a module that
 raises may fail the batch.
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_type, to_arrow_schema
@@ -30,23 +31,26 @@ from benchmarks.science_alerts import Alerts
 from benchmarks.science_pure import SIZES
 from fink_broker.alert.batch import CUTOUT, field_types
 from fink_broker.alert.lightcurve import HISTORY
+from fink_broker.archive.commits import DataFile
 from fink_broker.config import Config
+from fink_broker.config.model import QualityConfig
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.module import Module
 from fink_broker.science.pipeline import Pipeline
 from fink_broker.science.registry import build_pipeline
 from fink_broker.service import java_parts
-from fink_broker.stream.enrich import enrich
+from fink_broker.stream.science_task import Task, run_task, split
 from fink_broker.stream.session import open_session
 from fink_broker.stream.stream2raw import raw_schema
 
 BATCH_SETTING = "spark.sql.execution.arrow.maxRecordsPerBatch"
-ONE_TRIP, BY_MODULE = "all modules in one trip", "a pandas UDF a module"
-NO_MODULES, NO_PYTHON = "the trip, without modules", "no trip: alerts read and dropped"
+IN_WORKERS, BY_MODULE = "files read and written by the workers", "a pandas UDF a module"
+NO_MODULES, NO_PYTHON = "by the workers, without modules", "by Spark, without modules"
 #: Alerts on which both ways are compared, and which go before each measurement: models have to be in the worker.
 SAMPLE = 100
 
-Plan = Callable[[DataFrame], DataFrame]
+#: From a folder of raw files to a folder of science files, so many alerts at once.
+Way = Callable[[Path, Path, int], None]
 
 
 def measure(config: Config, alerts: Alerts, rounds: int, console: Console) -> dict[str, Any]:
@@ -59,9 +63,9 @@ def measure(config: Config, alerts: Alerts, rounds: int, console: Console) -> di
         schema = to_arrow_schema(raw_schema(spark, config))
         alerts.write_raw(folder / "alerts", schema)
         Alerts(alerts.packets, SAMPLE).write_raw(folder / "sample", schema)
-        whole, sample = (spark.read.parquet(str(folder / name)) for name in ("alerts", "sample"))
-        differ = differences(sample, config)
-        runs = _run_all(spark, _plans(config), whole, sample, rounds)
+        ways = _ways(spark, config)
+        differ = differences(ways, folder, build_pipeline(config).science_type.names)
+        runs = _run_all(ways, folder, rounds)
     finally:
         spark.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -71,38 +75,60 @@ def measure(config: Config, alerts: Alerts, rounds: int, console: Console) -> di
     return {"seconds": {f"{way}, {size}": seconds for (way, size), seconds in runs.items()}, "differ": differ}
 
 
-def _plans(config: Config) -> dict[str, Plan]:
+def _ways(spark: SparkSession, config: Config) -> dict[str, Way]:
+    uncut = QualityConfig(rb_min=0, nbad_max=1_000_000, drop_fid=[])
+    config = config.model_copy(update={"quality": uncut})
     nothing = config.science.model_copy(update={"modules": [], "user_modules": []})
     without = config.model_copy(update={"science": nothing})
+
+    def by_spark(source: Path, target: Path, size: int, plan: Callable[[DataFrame], DataFrame]) -> None:
+        spark.conf.set(BATCH_SETTING, size)
+        plan(spark.read.parquet(str(source))).write.parquet(str(target))
+
     return {
-        ONE_TRIP: lambda alerts: enrich(alerts, config),
-        BY_MODULE: lambda alerts: by_module(alerts, config),
-        NO_MODULES: lambda alerts: enrich(alerts, without),
-        NO_PYTHON: lambda alerts: alerts,
+        IN_WORKERS: lambda source, target, size: in_workers(spark, config, source, target, size),
+        BY_MODULE: lambda source, target, size: by_spark(source, target, size, lambda rows: by_module(rows, config)),
+        NO_MODULES: lambda source, target, size: in_workers(spark, without, source, target, size),
+        NO_PYTHON: lambda source, target, size: by_spark(source, target, size, lambda rows: rows),
     }
 
 
-def _run_all(
-    spark: SparkSession, plans: dict[str, Plan], whole: DataFrame, sample: DataFrame, rounds: int
-) -> dict[tuple[str, int], list[float]]:
-    ways = [(way, size) for way in plans for size in SIZES if way != NO_PYTHON or size == SIZES[0]]
-    runs: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
+def in_workers(spark: SparkSession, config: Config, source: Path, target: Path, size: int) -> None:
+    """Do what raw2science does with the files of a batch."""
+    science = config.science.model_copy(update={"batch_alerts": size})
+    settings = config.model_copy(update={"science": science}).model_dump_json()
+    files = [
+        DataFile(file.name, "20240101", pq.read_metadata(file).num_rows, file.stat().st_size)
+        for file in sorted(source.glob("*.parquet"))
+    ]
+    tasks = [
+        Task(settings, str(source), group, str(target), f"part-{number}")
+        for number, group in enumerate(split(files, spark.sparkContext.defaultParallelism))
+    ]
+    spark.sparkContext.parallelize(tasks, len(tasks)).map(run_task).collect()
+
+
+def _run_all(ways: dict[str, Way], folder: Path, rounds: int) -> dict[tuple[str, int], list[float]]:
+    turns = [(way, size) for way in ways for size in SIZES if way != NO_PYTHON or size == SIZES[0]]
+    runs: dict[tuple[str, int], list[float]] = {turn: [] for turn in turns}
     # the first round warms up and is not counted
-    turns = [(number, way) for number in range(rounds + 1) for way in (ways if number % 2 else ways[::-1])]
-    for number, (way, size) in track(turns, description="modules in Spark", transient=True):
-        spark.conf.set(BATCH_SETTING, size)
-        _run(plans[way](sample))
-        seconds = _run(plans[way](whole))
+    order = [(number, turn) for number in range(rounds + 1) for turn in (turns if number % 2 else turns[::-1])]
+    for number, (way, size) in track(order, description="modules in Spark", transient=True):
+        _run(ways[way], folder / "sample", size)
+        seconds = _run(ways[way], folder / "alerts", size)
         if number:
             runs[way, size].append(seconds)
     return runs
 
 
-def _run(rows: DataFrame) -> float:
-    """Compute rows and throw them away; return the seconds it took."""
+def _run(way: Way, source: Path, size: int) -> float:
+    """Go one way and throw away what it wrote; return the seconds it took."""
+    target = source.parent / "out"
     began = time.perf_counter()
-    rows.write.format("noop").mode("overwrite").save()
-    return time.perf_counter() - began
+    way(source, target, size)
+    seconds = time.perf_counter() - began
+    shutil.rmtree(target)
+    return seconds
 
 
 def by_module(alerts: DataFrame, config: Config) -> DataFrame:
@@ -127,10 +153,7 @@ def _fields(module: Module) -> list[Column]:
         *[F.col(name) for name in sorted({"candid", *needs.root})],
         *[F.col(f"candidate.{name}").alias(name) for name in sorted({*needs.candidate, *needs.history})],
         *[F.col(f"prv_candidates.{name}").alias(HISTORY + name) for name in needs.history],
-        *[
-            F.when(F.expr(needs.cutouts_where), F.col(f"{CUTOUT}{name}.stampData")).alias(CUTOUT + name)
-            for name in needs.cutouts
-        ],
+        *[F.col(f"{CUTOUT}{name}.stampData").alias(CUTOUT + name) for name in needs.cutouts],
     ]
 
 
@@ -191,11 +214,14 @@ def _to_pandas(values: Any) -> Any:
     return values.to_pandas(maps_as_pydicts="lossy") if isinstance(values, pa.Array) else values
 
 
-def differences(sample: DataFrame, config: Config) -> list[str]:
+def differences(ways: dict[str, Way], folder: Path, names: list[str]) -> list[str]:
     """Return the science columns in which the two ways differ; null and NaN are one to pandas."""
-    names = build_pipeline(config).science_type.names
-    tables = [rows.select("candid", *names).toArrow().sort_by("candid") for rows in
-              (enrich(sample, config), by_module(sample, config))]  # fmt: skip
+    tables = []
+    for number, way in enumerate((IN_WORKERS, BY_MODULE)):
+        target = folder / f"differences{number}"
+        ways[way](folder / "sample", target, SIZES[0])
+        tables.append(pa.concat_tables(pq.read_table(file, columns=["candid", *names], partitioning=None)
+                                       for file in target.rglob("*.parquet")).sort_by("candid"))  # fmt: skip
     first, second = tables
     return [name for name in names if _plain(first[name].to_pylist()) != _plain(second[name].to_pylist())]
 
@@ -218,9 +244,9 @@ def _report(console: Console, runs: dict[tuple[str, int], list[float]], alerts: 
         table.add_row(way, *[spread([alerts / s for s in seconds], digits=0) if seconds else "" for seconds in done])
     console.print(table)
     for size in SIZES:
-        ours, theirs, trip = (runs[way, size] for way in (ONE_TRIP, BY_MODULE, NO_MODULES))
+        ours, theirs, trip = (runs[way, size] for way in (IN_WORKERS, BY_MODULE, NO_MODULES))
         ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
         left = [without / our for our, without in zip(ours, trip, strict=True)]
-        console.print(f"  batches of {size}: one trip is {spread(ratios)} times as fast as a pandas UDF a module")
+        console.print(f"  batches of {size}: the workers are {spread(ratios)} times as fast as a pandas UDF a module")
         console.print(f"  … and {spread([100 * part for part in left], ' %', 0)} of its time remain without modules")
     console.print()

@@ -7,8 +7,10 @@
                  _commits/…/<number>-<commit>.json     what each batch brought, and its counts
       rejected/  date=YYYYMMDD/<commit>-<k>.parquet    packets that could not be used, whole, with the reason
       science/   night=YYYYMMDD/…, _commits/…          packets that passed the cuts, with science columns
-      topics/    _commits/…                            what went out on which topic
-      checkpoints/<job>/                               where each streaming job stands
+      topics/    _commits/…                            what went out on which topic, and what each filter took
+      topics/    night=YYYYMMDD/…                      which topics each alert passed, and which filters failed on it
+      transfers/ <topic>.json                          what each data transfer sends
+      checkpoints/<job>/                               where each job stands
 """
 
 from __future__ import annotations

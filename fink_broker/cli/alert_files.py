@@ -37,7 +37,7 @@ class Fields:
         """Return what a pipeline needs, ``objectId``, and further fields of light curves."""
         points = sorted({*pipeline.history_fields, *history})
         root = sorted({"objectId", *pipeline.root_fields})
-        return cls(root, sorted({*pipeline.candidate_fields, *points}), points, list(pipeline.cutouts))
+        return cls(root, sorted({*pipeline.candidate_fields, *points}), points, pipeline.cutouts)
 
     def of_packets(self, packets: Sequence[Mapping[str, Any]]) -> pa.StructArray:
         """Return decoded packets as a batch."""

@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from fink_broker import __version__
+from fink_broker.cli.filter_app import filter_app
 from fink_broker.cli.options import HELP, Conf
 from fink_broker.cli.science_app import science_app
+from fink_broker.cli.transfer_command import transfer
+from fink_broker.cli.user_app import user_app
 
 #: ``fink start`` hands everything after the name of the service to that service's own parser
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -17,6 +20,11 @@ app = typer.Typer(add_completion=False, context_settings=HELP, pretty_exceptions
 config_app = typer.Typer(context_settings=HELP)
 app.add_typer(config_app, name="config", help="Look at the configuration.")
 app.add_typer(science_app, name="science", help="List the science modules, run them on a file, explain an alert.")
+app.add_typer(filter_app, name="filter", help="List the topics, try a rule before it becomes one, explain an alert.")
+app.add_typer(user_app, name="user", help="Who may read which topics with a password.")
+
+
+app.command()(transfer)
 
 
 def _print_version(wanted: bool) -> None:

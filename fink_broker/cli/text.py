@@ -19,6 +19,11 @@ Usage:
                                            run a night from Kafka to Kafka on this machine
   fink science list | run FILE | explain CANDID | tracklets FILE
                                            the science modules: what they are, and what they say of alerts
+  fink filter list | check RULE | test RULE | explain CANDID | on NAME | off NAME
+                                           the topics: try a rule before it becomes one, see what each said
+  fink transfer --start DATE --stop DATE [--class C] [--where SQL] ...
+                                           send a past selection of alerts to a topic for clients to fetch
+  fink user add NAME | remove NAME | list  who may read which topics with a password
   fink --version                           print the version
 
 To get the arguments of a service: fink start <service> -h

@@ -55,6 +55,9 @@ class KafkaConfig(Section):
     )
     packet_schema: str = Field("", description="Avro schema file of bare or enveloped packets")
     embedded_port: int = Field(9092, ge=1024, le=65535, description="loopback port of the embedded Kafka")
+    embedded_sasl_port: int = Field(
+        9093, ge=0, le=65535, description="loopback port at which it asks for user and password; 0: none"
+    )
     embedded_heap_mib: int = Field(400, ge=128, description="heap of the embedded Kafka in MiB")
 
 
@@ -216,15 +219,28 @@ class DistributionConfig(Section):
     topics: list[str] = Field(
         [
             "sn_candidates",
+            "early_sn_candidates",
+            "kn_candidates",
+            "early_kn_candidates",
+            "rate_based_kn_candidates",
+            "microlensing_candidates",
             "sso_ztf_candidates",
             "sso_fink_candidates",
-            "yso_candidates",
-            "blazar",
+            "first_pass_candidates",
             "simbad_grav_candidates",
+            "tns_match",
             "unknowns",
+            "yso_candidates",
+            "yso_spicy_candidates",
+            "magnetic_cvs",
+            "blazar",
             "vra",
+            "new_hostless",
+            "intra_night_hostless",
+            "inter_night_hostless",
+            "fast_riser_candidates",
         ],
-        description="filters whose topics are filled",
+        description="the broker's own filters whose topics are filled",
     )
     partitions: int = Field(10, ge=1, description="partitions of a topic the broker creates")
     replication: int = Field(1, ge=1, description="copies of each partition")
@@ -236,6 +252,29 @@ class DistributionConfig(Section):
         "FINK_DISTRIBUTION_PASSWORD",
     )
     sasl_mechanism: str = Field("SCRAM-SHA-512", description="SASL mechanism where the protocol asks for one")
+
+
+class FiltersConfig(Section):
+    """Filters of users, and what they may cost."""
+
+    file: str = Field(
+        "${FINK_HOME}/conf/topics.toml",
+        description="TOML file of your own topics, read again whenever it changes; where there is none, there are none",
+    )
+    function_seconds: float = Field(
+        2.0, gt=0, description="seconds a function of a user may take on a batch before it is switched off"
+    )
+    failures: int = Field(3, ge=1, description="failed batches in a row after which a user's filter is switched off")
+    largest_share: float = Field(
+        0.05, gt=0, le=1, description="share of a night's alerts beyond which `fink filter test` warns of a rule"
+    )
+    sdss: Literal["service", "none"] = Field(
+        "service", description="who tells stars of the SDSS beside kilonova candidates; no answer: they pass"
+    )
+    sdss_url: str = Field(
+        "https://skyserver.sdss.org/dr18/SkyServerWS/SearchTools/SqlSearch", description="SQL search of SkyServer"
+    )
+    sdss_seconds: float = Field(5.0, gt=0, description="time-out of a question to the SDSS in seconds")
 
 
 class LogConfig(Section):
@@ -258,6 +297,7 @@ class Config(Section):
     science: ScienceConfig = ScienceConfig()
     crossmatch: CrossmatchConfig = CrossmatchConfig()
     distribution: DistributionConfig = DistributionConfig()
+    filters: FiltersConfig = FiltersConfig()
     log: LogConfig = LogConfig()
 
     @property

@@ -18,7 +18,8 @@ _HEAD = """\
 # The broker on one machine, with its own embedded Kafka. Every key stands here with its default; change what you need.
 # `fink config show` prints what is in force. ${NAME} is replaced by an environment variable; FINK_HOME is always set.
 # FINK__SECTION__KEY in the environment overrides a key. Secrets are taken from the environment only:
-# FINK_KAFKA_USERNAME, FINK_KAFKA_PASSWORD, FINK_DISTRIBUTION_USERNAME, FINK_DISTRIBUTION_PASSWORD.
+# FINK_KAFKA_USERNAME, FINK_KAFKA_PASSWORD, FINK_DISTRIBUTION_USERNAME, FINK_DISTRIBUTION_PASSWORD;
+# the password of `fink user add`: FINK_USER_PASSWORD; addresses of webhooks: what the topics file names.
 """
 _LONG_LIST = 90
 

@@ -1,4 +1,4 @@
-"""Words the rules of ZTF topics share, as Spark SQL conditions.
+"""Words the rules of ZTF topics share, as conditions in SQL.
 
 Source: fink-filters 7.45 for the rules; SIMBAD object types for the labels. Each term is in brackets, so that
 terms can be joined with AND and OR as they are.
@@ -17,11 +17,6 @@ def one_of(column: str, values: Iterable[str]) -> str:
     """Return the condition that a text column is one of some values."""
     quoted = ", ".join("'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" for value in values)
     return f"({column} IN ({quoted}))"
-
-
-def holds(condition: str) -> str:
-    """Return a condition that is false, not null, where a value is missing: for use under NOT and in sums."""
-    return f"coalesce({condition}, false)"
 
 
 #: Days since the object was first detected at this position.

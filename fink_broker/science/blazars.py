@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fink_broker.alert.lightcurve import HISTORY, Floats, Ints, Mask, segment_reduce
+from fink_broker.alert.photometry import ZERO_POINT_JY, dc_flux, is_positive
 from fink_broker.config import Config
 from fink_broker.errors import DataError
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.files import checked_file, digests_of
 from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
-from fink_broker.science.photometry import ZERO_POINT_JY, dc_flux, is_positive
 
 SHIPPED = "catalogs/CTAO_blazars_ztf_dr22.parquet"
 KEYS = ("instantness_low", "robustness_low", "instantness_high", "robustness_high", "cdf_quantile")

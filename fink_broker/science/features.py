@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from fink_broker.alert.lightcurve import Floats, Ints, LightCurves, Mask
+from fink_broker.alert.photometry import dc_mag, is_positive
 from fink_broker.config import Config
 from fink_broker.errors import DataError
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
-from fink_broker.science.photometry import dc_mag, is_positive
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The class of an alert, one word, from what the other modules found: ``finkclass``.
 
-The rules are those of :mod:`fink_broker.filters.finkclass`, which has them as one Spark SQL condition for rows that
-are stored already. Without the tracklet class, which is known only after the night.
+The rules are those of the topics (:mod:`fink_broker.filters.ztf`). Without the tracklet class, which is known only
+after the night.
 """
 
 from __future__ import annotations

@@ -38,9 +38,6 @@ class Needs:
         Columns of other modules, which therefore run before.
     cutouts : tuple of str
         Images, of ``Science``, ``Template`` and ``Difference``; column ``cutout<name>`` holds the gzipped FITS file.
-    cutouts_where : str
-        Spark SQL condition on fields of the packet (``candidate.ndethist``) that holds for every alert whose images
-        the module may look at. Of other alerts no image is handed over, their column is null: images are large.
     """
 
     candidate: tuple[str, ...] = ()
@@ -48,7 +45,6 @@ class Needs:
     root: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     cutouts: tuple[str, ...] = ()
-    cutouts_where: str = "true"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from fink_broker.alert.lightcurve import Mask
 from fink_broker.science import outcome
 from fink_broker.science.batch import AlertBatch
-from fink_broker.science.module import FAILED, SKIPPED, Module, Needs
+from fink_broker.science.module import FAILED, SKIPPED, Module
 
 log = logging.getLogger(__name__)
 
@@ -124,9 +124,7 @@ class Pipeline:
         self.candidate_fields = sorted(history.union(*[need.candidate for need in needs]))
         # candid is always there: it names the alert in the log, and a batch without columns has no length
         self.root_fields = sorted({"candid"}.union(*[need.root for need in needs]))
-        self.cutouts = {
-            name: _any_of(needs, name) for name in sorted({name for need in needs for name in need.cutouts})
-        }
+        self.cutouts = sorted({name for need in needs for name in need.cutouts})
         columns = {column.name: column for module in self.modules for column in module.outputs}
         ordered = [name for name in PRODUCTION_ORDER if name in columns]
         ordered += [name for name in columns if name not in PRODUCTION_ORDER]
@@ -231,11 +229,6 @@ class Pipeline:
         level = logging.DEBUG if self.failures[module.name] else logging.WARNING
         log.log(level, "%s raised on alert %s%s; its columns are null there", module.name, candid, more, exc_info=error)
         self.failures[module.name] += len(alerts)
-
-
-def _any_of(needs: Sequence[Needs], cutout: str) -> str:
-    """Return the condition (Spark SQL) under which any module may look at an image."""
-    return " OR ".join(f"({need.cutouts_where})" for need in needs if cutout in need.cutouts)
 
 
 def _compute(module: Module, alerts: AlertBatch) -> Attempt:

@@ -119,7 +119,7 @@ def _point(jd: float, fid: int, magnitude: float) -> Packet:
 def batch_of(pipeline: Pipeline, packets: Sequence[Packet]) -> pa.StructArray:
     """Return packets as the batch that a pipeline takes."""
     return struct_from_packets(
-        packets, pipeline.root_fields, pipeline.candidate_fields, pipeline.history_fields, list(pipeline.cutouts)
+        packets, pipeline.root_fields, pipeline.candidate_fields, pipeline.history_fields, pipeline.cutouts
     )
 
 

@@ -83,7 +83,11 @@ SERVICES: dict[str, Service] = {
             "kafka",
             "fink_broker.service.kafka:run",
             "the embedded Kafka, used unless the configuration names other servers",
-            (Argument(("--port",), "kafka.embedded_port"), Argument(("--heap",), "kafka.embedded_heap_mib")),
+            (
+                Argument(("--port",), "kafka.embedded_port"),
+                Argument(("--sasl-port",), "kafka.embedded_sasl_port"),
+                Argument(("--heap",), "kafka.embedded_heap_mib"),
+            ),
             java=("kafka",),
         ),
         Service(
@@ -129,7 +133,12 @@ SERVICES: dict[str, Service] = {
             "fink_broker.stream.distribution:run",
             "evaluate the filters and send alerts to their topics",
             SPARK,
-            java=("spark",),
+            kafka=("output_servers",),
+        ),
+        Service(
+            "notifier",
+            "fink_broker.notify:run",
+            "post alerts of topics to webhooks (Slack, Telegram, JSON)",
             kafka=("output_servers",),
         ),
     )

@@ -1,6 +1,7 @@
 """The embedded Kafka: real Apache Kafka, one process in KRaft mode, reachable from this machine only.
 
-Its data lie in ``<storage.state>/kafka``; a Kafka that was killed recovers them at its next start.
+Its data lie in ``<storage.state>/kafka``; a Kafka that was killed recovers them at its next start. It listens at two
+ports: one for everybody on this machine, one for users with a password (see `fink_broker.service.kafka_settings`).
 """
 
 from __future__ import annotations
@@ -21,13 +22,11 @@ from fink_broker.errors import ServiceError
 from fink_broker.service import java_parts
 from fink_broker.service.child import die_with_parent
 from fink_broker.service.java import find_java
+from fink_broker.service.kafka_settings import HOST, server_properties
 from fink_broker.service.logs import rotate
 
-HOST = "127.0.0.1"
-MESSAGE_MAX_BYTES = 32 * 1024 * 1024
 UP_SECONDS = 120.0
 STOP_SECONDS = 30.0
-MILLISECONDS_A_DAY = 86_400_000
 TROUBLE = re.compile(r"ERROR|FATAL|Exception|Error:|OutOfMemory|No space")
 STACK_LINE = re.compile(r"\s+at |\s*\.\.\. \d+ more")
 #: a cluster of one needs no name of its own; a fixed one makes formatting repeatable
@@ -42,7 +41,7 @@ def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> No
     JavaMissing
         If there is no Java 17.
     ServiceError
-        If the port is taken, or Kafka ends by itself.
+        If a port is taken, or Kafka ends by itself.
     """
     server = KafkaServer(config)
     say("starting Kafka")
@@ -50,7 +49,7 @@ def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> No
     try:
         server.wait_until_up(stop)
         if not stop.is_set():
-            say(f"serving at {config.embedded_servers}")
+            say(f"serving at {config.embedded_servers}{_second_address(config)}")
         while not stop.wait(0.5):
             server.check()
     finally:
@@ -65,13 +64,12 @@ class KafkaServer:
     Parameters
     ----------
     config : Config
-        Port, heap, retention, and the folder of its data.
+        Ports, heap, retention, and the folder of its data.
     """
 
     def __init__(self, config: Config) -> None:
-        self._port = config.kafka.embedded_port
+        self._config = config
         self._heap_mib = config.kafka.embedded_heap_mib
-        self._retention_ms = round(config.distribution.retention_days * MILLISECONDS_A_DAY)
         self._folder = config.storage.state / "kafka"
         self._data = self._folder / "data"
         self._log = config.storage.state / "logs" / "kafka-server.log"
@@ -80,8 +78,14 @@ class KafkaServer:
 
     @property
     def servers(self) -> str:
-        """``host:port`` for clients."""
-        return f"{HOST}:{self._port}"
+        """``host:port`` for clients without a password."""
+        return f"{HOST}:{self._config.kafka.embedded_port}"
+
+    @property
+    def sasl_servers(self) -> str:
+        """``host:port`` for clients with a user and a password; empty if there is none."""
+        port = self._config.kafka.embedded_sasl_port
+        return f"{HOST}:{port}" if port else ""
 
     @property
     def running(self) -> bool:
@@ -96,12 +100,12 @@ class KafkaServer:
     def start(self) -> None:
         """Format the storage if it is new, and start the process; it is not up yet when this returns."""
         java = find_java()
-        check_port(self._port)
+        check_ports(self._config)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         rotate(self._log)
         settings = self._folder / "server.properties"
-        settings.write_text(self._settings(controller_port=free_port()))
+        settings.write_text(server_properties(self._config, controller_port=free_port()))
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             if not (self._data / "meta.properties").is_file():
@@ -174,46 +178,10 @@ class KafkaServer:
             java_parts.classpath("kafka"),
         ]
 
-    def _settings(self, controller_port: int) -> str:
-        settings = {
-            "process.roles": "broker,controller",
-            "node.id": 1,
-            # the controller's port is Kafka's own affair and may differ at each start
-            "controller.quorum.voters": f"1@{HOST}:{controller_port}",
-            "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{HOST}:{self._port},CONTROLLER://{HOST}:{controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{self._port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": self._data,
-            "auto.create.topics.enable": "false",
-            "num.partitions": 4,
-            "default.replication.factor": 1,
-            "offsets.topic.replication.factor": 1,
-            "offsets.topic.num.partitions": 4,
-            "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1,
-            "group.initial.rebalance.delay.ms": 0,
-            "message.max.bytes": MESSAGE_MAX_BYTES,
-            "replica.fetch.max.bytes": MESSAGE_MAX_BYTES,
-            "socket.request.max.bytes": 4 * MESSAGE_MAX_BYTES,
-            "log.retention.ms": self._retention_ms,
-            "num.network.threads": 2,
-            "num.io.threads": 4,
-            # one index file is mapped for each segment; the default of 10 MB each fills a small disk
-            "log.index.size.max.bytes": 1024 * 1024,
-            # its clean-up threads hold 128 MB by default, of a heap of a few hundred
-            "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
-            "controlled.shutdown.max.retries": 1,
-            # after a kill the new process waits until the old one's session has run out (9 s by default)
-            "broker.session.timeout.ms": 4000,
-            "broker.heartbeat.interval.ms": 1000,
-        }
-        return "".join(f"{key}={value}\n" for key, value in settings.items())
-
 
 def answers(servers: str, seconds: float = 2.0) -> bool:
     """Tell whether a Kafka answers at ``servers`` within some seconds."""
-    if not _any_port_open(servers, seconds):
+    if not any_port_open(servers, seconds):
         return False  # librdkafka would retry until the time-out where a look at the port suffices
     from confluent_kafka import KafkaException  # noqa: PLC0415 - loads a C library
     from confluent_kafka.admin import AdminClient  # noqa: PLC0415
@@ -225,7 +193,8 @@ def answers(servers: str, seconds: float = 2.0) -> bool:
         return False
 
 
-def _any_port_open(servers: str, seconds: float) -> bool:
+def any_port_open(servers: str, seconds: float) -> bool:
+    """Tell whether anybody listens at one of the ``host:port`` of a comma-separated list within some seconds."""
     for server in servers.split(","):
         host, _, port = server.strip().rpartition(":")
         try:
@@ -236,8 +205,30 @@ def _any_port_open(servers: str, seconds: float) -> bool:
     return False
 
 
-def check_port(port: int) -> None:
-    """Raise ServiceError if another program listens on the loopback port the embedded Kafka wants."""
+def check_ports(config: Config) -> None:
+    """Raise ServiceError unless the embedded Kafka can listen at its ports.
+
+    Parameters
+    ----------
+    config : Config
+        With ``kafka.embedded_port`` and ``kafka.embedded_sasl_port``.
+    """
+    plain, sasl = config.kafka.embedded_port, config.kafka.embedded_sasl_port
+    if plain == sasl:
+        raise ServiceError(
+            f"kafka.embedded_port and kafka.embedded_sasl_port are both {plain}.",
+            "Give two different ports, or set kafka.embedded_sasl_port to 0 if nobody needs a password.",
+        )
+    _check_port(plain, "which the embedded Kafka needs", "kafka.embedded_port in the configuration, or --port")
+    if sasl:
+        _check_port(
+            sasl,
+            "at which the embedded Kafka asks for a password",
+            "kafka.embedded_sasl_port in the configuration (0: none), or --sasl-port",
+        )
+
+
+def _check_port(port: int, purpose: str, where_to_change: str) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -245,9 +236,13 @@ def check_port(port: int) -> None:
         except OSError as error:
             why = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
             raise ServiceError(
-                f"Port {port}, which the embedded Kafka needs, {why}.",
-                "End that program, or give another one: kafka.embedded_port in the configuration, or --port.",
+                f"Port {port}, {purpose}, {why}.", f"End that program, or give another port: {where_to_change}."
             ) from error
+
+
+def _second_address(config: Config) -> str:
+    port = config.kafka.embedded_sasl_port
+    return f", with a user and a password at localhost:{port}" if port else ""
 
 
 def free_port() -> int:

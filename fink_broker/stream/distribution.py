@@ -1,92 +1,233 @@
 """distribution: from the science table to filtered Kafka topics.
 
-Every alert of a committed science batch is evaluated once by all filters; each topic it passed gets it at least
-once. A kill between sending and committing sends the batch again, with the same headers, by which readers drop
-repeats.
+Every alert of a committed science batch is held against all filters once; each topic whose filter takes it gets it
+once. It needs no Spark: a batch is read by Arrow, judged and encoded column by column, and handed to Kafka's own
+client. What a kill -9 at any instant leaves behind:
+
+1. The plan of a batch (its inputs, and where the topics end) is written — a kill before leaves nothing.
+2. Messages are sent — a kill leaves some of them in Kafka. At the next start they are read back by their headers, the
+   same inputs are judged again, and what is there already is left out.
+3. The verdicts are written beside the topics table's commit, which comes last — from here on the batch is done.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from confluent_kafka import KafkaException
-from pyspark.sql import DataFrame, Observation, SparkSession
-from pyspark.sql import functions as F
 
 from fink_broker.alert.survey import SURVEYS
 from fink_broker.archive import AlertTable, Commit, Layout
+from fink_broker.archive.reading import read_rows
+from fink_broker.archive.storage import Storage
 from fink_broker.config import Config
+from fink_broker.config.paths import free_gib
 from fink_broker.config.secrets import distribution_credentials
-from fink_broker.filters.engine import TOPICS, add_topics
+from fink_broker.filters.verdict import Verdict
 from fink_broker.stream import kafka_io
-from fink_broker.stream.enrich import enrich
-from fink_broker.stream.handoff import Intake, pulse, read_alerts
-from fink_broker.stream.messages import messages
-from fink_broker.stream.query import Batch
-from fink_broker.stream.run import run_job
-from fink_broker.stream.stream2raw import raw_schema
-from fink_broker.stream.warmup import blank_alerts
+from fink_broker.stream.batch_tally import BatchTally
+from fink_broker.stream.filter_set import FilterSet
+from fink_broker.stream.handoff import Intake
+from fink_broker.stream.routing import names_by_alert, route
+from fink_broker.stream.sending import Ends, Identity, Sender, headers_of, partition_of, sent_since
 
 log = logging.getLogger(__name__)
 
-#: upper edges of the latency histogram in seconds; the last counts all beyond
-LATENCY_EDGES = np.concatenate([np.arange(0.25, 10.01, 0.25), np.arange(11, 61), np.geomspace(75, 86400, 30)])
+PLAN = "plan.json"
+#: between two looks for new commits of the science table
+PAUSE_SECONDS = 0.2
+#: between two looks at a disk that is full
+SPACE_SECONDS = 5.0
 
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
     """Run the job until told to stop (a service entry point)."""
-    run_job(Distribution(config), config, stop, say)
+    Distribution(config).run(stop, say)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A batch that is about to be sent: the science commits it takes in, and where the topics ended before."""
+
+    inputs: list[str]
+    ends: Ends
+
+    def to_json(self) -> bytes:
+        """Return it as JSON."""
+        return json.dumps({"inputs": self.inputs, "ends": self.ends}).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Plan:
+        """Read it back."""
+        content = json.loads(text)
+        ends = {topic: {int(number): end for number, end in by.items()} for topic, by in content["ends"].items()}
+        return cls(content["inputs"], ends)
 
 
 class Distribution:
-    """The job: the science table's commits, all filters in one pass, Kafka topics."""
+    """The job: the science table's commits, all filters in one pass, Kafka topics.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration in force.
+    """
 
     name = "distribution"
-    input_in_checkpoint = False
 
     def __init__(self, config: Config) -> None:
         layout = Layout(config.storage.online)
         self.config = config
         self.survey = SURVEYS[config.survey]
         self.science, self.topics = AlertTable(layout.table("science")), AlertTable(layout.table("topics"))
+        self.filters = FilterSet(config)
         self._intake = Intake(self.science, self.topics)
+        self._plans = Storage(layout.checkpoint(self.name))
+        settings = config.distribution
+        self._options = kafka_io.client_options(
+            config.output_servers,
+            settings.security_protocol,
+            settings.sasl_mechanism,
+            distribution_credentials(os.environ),
+        )
 
     def topic(self, filter_name: str) -> str:
         """Return the topic of a filter."""
         return self.survey.output_topic(self.config.distribution.prefix, filter_name)
 
-    def wait_for_input(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
-        """Wait until the output Kafka answers, and create the topics: clients may subscribe from here on."""
-        settings = self.config.distribution
-        self.science.create()
-        options = kafka_io.client_options(
-            self.config.output_servers,
-            settings.security_protocol,
-            settings.sasl_mechanism,
-            distribution_credentials(os.environ),
-        )
-        while kafka_io.wait_for_kafka(options, stop, say):
-            try:
-                self._create_topics(options)
-                return True
-            except KafkaException as error:
-                say(f"waiting for Kafka to create the topics ({error.args[0].str()})")
-                stop.wait(1.0)
-        return False
+    def run(self, stop: threading.Event, say: Callable[[str], None]) -> None:
+        """Run until told to stop; Kafka's troubles are waited out.
 
-    def _create_topics(self, options: dict[str, str]) -> None:
+        Raises
+        ------
+        FinkError
+            What went wrong, in a sentence.
+        """
+        self.science.create()
+        self.topics.create()
+        say("starting: reading filters")
+        with self.filters:
+            while kafka_io.wait_for_kafka(self._options, stop, say):
+                try:
+                    self._run(stop, say)
+                    return
+                except KafkaException as error:
+                    say(f"waiting for Kafka ({error.args[0].str()})")
+                    stop.wait(1.0)
+
+    def _run(self, stop: threading.Event, say: Callable[[str], None]) -> None:
+        """Send batch after batch until told to stop; a batch that has begun is finished first."""
+        sender = Sender(self._options, self.config.distribution.compression)
+        self._create_topics(sender)
+        self._recover(sender, say)
+        say("running")
+        while not stop.wait(PAUSE_SECONDS):
+            if self.filters.refresh():
+                self._create_topics(sender)
+            commits = self._intake.waiting()
+            if commits and self._has_space(stop, say):
+                self._process(commits, sender, frozenset())
+
+    def _recover(self, sender: Sender, say: Callable[[str], None]) -> None:
+        """Finish the batch that was cut short, if one was."""
+        self.topics.recover()
+        self._intake.recover()
+        plan = Plan.from_json(self._plans.read(PLAN)) if self._plans.exists(PLAN) else None
+        commits = self._intake.waiting(most=len(plan.inputs)) if plan else []
+        if plan is None or [commit.id for commit in commits] != plan.inputs:
+            return
+        sent = sent_since(self._options, plan.ends, say)
+        sender.ends = {**sender.ends, **plan.ends}
+        log.info("a batch was cut short after %s messages; it goes on", len(sent))
+        self._process(commits, sender, sent)
+
+    def _process(self, commits: list[Commit], sender: Sender, sent: set[Identity] | frozenset[Identity]) -> None:
+        """Judge, encode, send, commit."""
+        started = time.time()
+        batch_id = f"topics-{commits[0].id}"
+        inputs = [commit.id for commit in commits]
+        self._plans.make_folder("")
+        self._plans.write_atomically(PLAN, Plan(inputs, sender.ends).to_json())
+        tally, total = BatchTally(), 0
+        self.topics.discard(batch_id)
+        for night, chunks in self._chunks(commits):
+            told = []
+            for alerts in chunks:
+                told.append(self._send(alerts, sender, sent, tally))
+                total += len(alerts)
+            self._keep(batch_id, night, pa.concat_tables(told))
+        sender.flush()
+        files = self.topics.publish(batch_id)
+        now = time.time()
+        counts = {"in": sum(commit.counts["out"] for commit in commits), "out": total}
+        self.topics.commit(Commit(batch_id, inputs, files, counts, started, now, tally.details(now)))
+        self._intake.take(commits)
+        log.info("%s alerts, %s messages (%s)", total, tally.messages.total(), batch_id)
+
+    def _send(
+        self, alerts: pa.Table, sender: Sender, sent: set[Identity] | frozenset[Identity], tally: BatchTally
+    ) -> pa.Table:
+        """Send some alerts to the topics they pass; return what was said of each."""
+        judgement = self.filters.begin(alerts)
+        self._route(alerts, judgement.trusted, sender, sent, tally)
+        self._route(alerts, judgement.late(), sender, sent, tally)  # users' functions delay nobody else's messages
+        verdicts = judgement.all()
+        tally.add(alerts, verdicts)
+        return pa.table(
+            {
+                "candid": alerts["candid"],
+                "objectId": alerts["objectId"],
+                "topics": names_by_alert(verdicts, len(alerts), "passed"),
+                "failed": names_by_alert(verdicts, len(alerts), "failed"),
+            }
+        )
+
+    def _route(
+        self,
+        alerts: pa.Table,
+        verdicts: list[Verdict],
+        sender: Sender,
+        sent: set[Identity] | frozenset[Identity],
+        tally: BatchTally,
+    ) -> None:
+        candids, objects = alerts["candid"].to_pylist(), alerts["objectId"].to_pylist()
+        for message in route(alerts, verdicts):
+            topic, version = self.topic(message.filter.name), message.filter.identity
+            candid, object_id = candids[message.row], objects[message.row] or ""
+            if (topic, candid, version) not in sent:
+                partition = partition_of(object_id, self.config.distribution.partitions)
+                headers = headers_of(candid, object_id, message.filter.name, version)
+                sender.send(topic, partition, message.key, message.value, headers)
+            tally.messages[topic] += 1
+
+    def _chunks(self, commits: list[Commit]) -> Iterator[tuple[str, Iterator[pa.Table]]]:
+        """Give the alerts of some commits by night, some at a time: an alert is 70 kB."""
+        files = [file for commit in commits for file in commit.files]
+        for night in sorted({file.partition for file in files}):
+            ours = [file for file in files if file.partition == night]
+            yield night, (part for file in ours for part in read_rows(self.science, file))
+
+    def _keep(self, batch_id: str, night: str, said: pa.Table) -> None:
+        """Stage what the filters said of the alerts of a night."""
+        folder = f"_staging/{batch_id}/night={night}"
+        self.topics.storage.make_folder(folder)
+        with self.topics.storage.files.open_output_stream(f"{self.topics.storage.root}/{folder}/0.parquet") as stream:
+            pq.write_table(said, stream)
+
+    def _create_topics(self, sender: Sender) -> None:
         settings = self.config.distribution
+        topics = [self.topic(entry.name) for entry in self.filters.all]
         created = kafka_io.create_topics(
-            options,
-            [self.topic(name) for name in settings.topics],
+            self._options,
+            topics,
             settings.partitions,
             settings.replication,
             {
@@ -97,109 +238,16 @@ class Distribution:
         )
         for name in created:
             log.info("created the topic %s", name)
+        sender.look(topics)
 
-    def warm_up(self, spark: SparkSession, folder: Path) -> None:
-        """Filter and encode a blank alert, and send it nowhere."""
-        raw = blank_alerts(spark, folder, raw_schema(spark, self.config))
-        science = spark.read.schema(enrich(raw, self.config).schema).parquet(*raw.inputFiles())
-        routed, _ = self._route(science)
-        routed.write.format("noop").mode("overwrite").save()
-
-    def recover(self, spark: SparkSession) -> None:
-        """See which science batches are done."""
-        self.topics.create()
-        self._intake.recover()
-
-    def source(self, spark: SparkSession) -> DataFrame:
-        """Return the stream at whose beat the science table's commits are looked for."""
-        return pulse(spark)
-
-    def process(self, batch: Batch) -> None:
-        """Filter, encode, send, commit."""
-        commits = self._intake.waiting()
-        if not commits or self.topics.log.has(batch.id):
-            return
-        started = time.time()
-        total = sum(commit.counts["out"] for commit in commits)
-        sent = self._send(read_alerts(batch.rows.sparkSession, self.science, commits)) if total else {}
-        now = time.time()
-        commit = Commit(
-            id=batch.id,
-            inputs=[commit.id for commit in commits],
-            files=[],
-            counts={"in": total, "out": total},
-            started=started,
-            committed=now,
-            details={
-                "topics": {self.topic(name): number for name, number in sent.items() if number},
-                **latencies(now - self._kafka_times(commits)),
-            },
-        )
-        self.topics.commit(commit)
-        self._intake.take(commits)
-        log.info("%s alerts, %s messages (%s)", total, sum(sent.values()), batch.id)
-
-    def _send(self, alerts: DataFrame) -> dict[str, int]:
-        """Send the alerts to the topics they pass; return how many went to each."""
-        settings = self.config.distribution
-        connection = kafka_io.spark_options(
-            self.config.output_servers,
-            settings.security_protocol,
-            settings.sasl_mechanism,
-            distribution_credentials(os.environ),
-        )
-        routed, observed = self._route(alerts)
-        (
-            routed.write.format("kafka")
-            .mode("append")
-            .options(**connection)
-            .option("kafka.compression.type", settings.compression)
-            .option("kafka.max.request.size", kafka_io.MAX_MESSAGE_BYTES)
-            .option("kafka.batch.size", 1024 * 1024)
-            .option("kafka.linger.ms", 20)
-            .option("kafka.acks", "all")
-            .option("kafka.enable.idempotence", "true")
-            .save()
-        )
-        return dict(observed.get)
-
-    def _route(self, alerts: DataFrame) -> tuple[DataFrame, Observation]:
-        """Return the messages of alerts, and what will know how many pass each filter once they are sent."""
-        settings, observed = self.config.distribution, Observation()
-        routed = add_topics(alerts, settings.topics).observe(
-            observed,
-            *[F.count(F.when(F.array_contains(TOPICS, name), 1)).alias(name) for name in settings.topics],
-        )
-        return messages(routed, settings.prefix, settings.partitions, self.survey), observed
-
-    def _kafka_times(self, commits: list[Commit]) -> np.ndarray:
-        """Return when the alerts of some commits came into Kafka (unix seconds, shape (n,))."""
-        times = [np.empty(0)]
-        for commit in commits:
-            for file in commit.files:
-                with self.science.storage.files.open_input_file(f"{self.science.storage.root}/{file.path}") as stream:
-                    origin = pq.ParquetFile(stream).read(columns=["origin.timestamp"])
-                column = origin["origin"].combine_chunks().field("timestamp")
-                times.append(column.cast("int64").to_numpy(zero_copy_only=False) / 1e6)
-        return np.concatenate(times)
-
-
-def latencies(seconds: np.ndarray) -> dict[str, Any]:
-    """Return the distribution of latencies: percentiles, and a histogram that can be added to others.
-
-    Parameters
-    ----------
-    seconds : ndarray, shape (n,)
-        From Kafka in to Kafka out.
-    """
-    if len(seconds) == 0:
-        return {}
-    p50, p95, p99 = np.percentile(seconds, [50, 95, 99])
-    bins = np.searchsorted(LATENCY_EDGES, seconds)
-    numbers = np.bincount(np.minimum(bins, len(LATENCY_EDGES) - 1), minlength=len(LATENCY_EDGES))
-    return {
-        "latency_seconds": {"p50": p50, "p95": p95, "p99": p99, "max": float(seconds.max())},
-        "latency_histogram": [
-            [round(float(edge), 3), int(number)] for edge, number in zip(LATENCY_EDGES, numbers, strict=True) if number
-        ],
-    }
+    def _has_space(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
+        """Wait while the disk is nearly full: what the filters said could not be kept; False if told to stop."""
+        least, paused = self.config.storage.min_free_gib, False
+        while (free := free_gib(self.config.storage.online)) is not None and free < least:
+            say(f"paused: {free:.2f} GiB free on the disk of {self.config.storage.online}, {least:g} needed")
+            paused = True
+            if stop.wait(SPACE_SECONDS):
+                return False
+        if paused:
+            say("running")
+        return True

@@ -8,13 +8,13 @@ remembers every file there ever was). What a job has taken in stands in its own 
 
 from __future__ import annotations
 
-import json
-
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+from typing import TYPE_CHECKING
 
 from fink_broker.archive import AlertTable, Commit
 from fink_broker.errors import DataError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 #: commits taken in at once when a job has fallen behind
 COMMITS_PER_BATCH = 8
@@ -44,15 +44,15 @@ class Intake:
         numbers = [self._source.log.number_of(name) for name in last.inputs] if last else []
         self._next = max((number + 1 for number in numbers if number is not None), default=0)
 
-    def waiting(self) -> list[Commit]:
-        """Return the commits to take in next, oldest first; none if the job has caught up.
+    def waiting(self, most: int = COMMITS_PER_BATCH) -> list[Commit]:
+        """Return the commits to take in next, at most so many, oldest first; none if the job has caught up.
 
         Raises
         ------
         DataError
             If commits are gone that were there before.
         """
-        commits = self._source.log.read_from(self._next, COMMITS_PER_BATCH)
+        commits = self._source.log.read_from(self._next, most)
         if not commits and self._source.log.end() < self._next:
             raise DataError(
                 f"{self._source.storage.location} has fewer batches than were taken in: it was removed or replaced.",
@@ -63,15 +63,3 @@ class Intake:
     def take(self, commits: list[Commit]) -> None:
         """Note that commits were taken in, once that is committed."""
         self._next += len(commits)
-
-
-def read_alerts(spark: SparkSession, table: AlertTable, commits: list[Commit]) -> DataFrame:
-    """Return the alerts of some commits of a table (one at least has files), with ``night`` as text."""
-    filled = [commit for commit in commits if commit.files]
-    uris = [uri for commit in filled for uri in table.uris(commit.files)]
-    reader = spark.read.option("basePath", table.storage.location)
-    names = {commit.details["schema"] for commit in filled}
-    if len(names) == 1:
-        schema = StructType.fromJson(json.loads(table.read_schema(names.pop())))
-        return reader.schema(schema.add("night", "string")).parquet(*uris)
-    return reader.option("mergeSchema", "true").parquet(*uris)

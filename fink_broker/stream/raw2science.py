@@ -11,25 +11,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pyspark.sql import DataFrame, Observation, SparkSession
-from pyspark.sql import functions as F
+import pyarrow as pa
+from pyspark import SparkContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
 
 from fink_broker.archive import AlertTable, Commit, Layout
+from fink_broker.archive.commits import DataFile
+from fink_broker.archive.reading import files_of
 from fink_broker.config import Config
-from fink_broker.science import outcome
 from fink_broker.science.registry import build_pipeline
-from fink_broker.stream.enrich import CUT, enrich, quality_cut
-from fink_broker.stream.handoff import Intake, pulse, read_alerts
+from fink_broker.stream.handoff import Intake, pulse
 from fink_broker.stream.query import Batch
 from fink_broker.stream.run import run_job
+from fink_broker.stream.science_task import OUTCOMES, Done, Task, run_task, split
 from fink_broker.stream.stream2raw import raw_schema
-from fink_broker.stream.warmup import blank_alerts
+from fink_broker.stream.warmup import blank_files
 
 log = logging.getLogger(__name__)
 
 CUTS = ("nbad", "rb", "fid")
-#: what a module can make of an alert beside a result: name in the counts, and column that names the modules
-OUTCOMES = {"failed": outcome.FAILED, "skipped": outcome.SKIPPED, "nothing": outcome.NOTHING}
 
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
@@ -49,7 +51,7 @@ class Raw2Science:
         self.raw, self.science = AlertTable(layout.table("raw")), AlertTable(layout.table("science"))
         self.modules = [module.name for module in build_pipeline(config).modules]
         self._intake = Intake(self.raw, self.science)
-        self._schema_names: dict[str, str] = {}
+        self._schema_names: dict[bytes, str] = {}
 
     def wait_for_input(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
         """Nothing to wait for: the raw table is a folder."""
@@ -59,8 +61,10 @@ class Raw2Science:
     def warm_up(self, spark: SparkSession, folder: Path) -> None:
         """Classify a blank alert, one for each Python worker."""
         passes = {"candidate": {"rb": 1.0, "nbad": 0, "fid": 1}}
-        alerts = blank_alerts(spark, folder, raw_schema(spark, self.config), passes)
-        self._write(alerts, str(folder / "science"))
+        schema = StructType([field for field in raw_schema(spark, self.config) if field.name != "night"])
+        files = blank_files(folder / "night=19700101", schema, spark.sparkContext.defaultParallelism, passes)
+        found = [DataFile(f"{file.parent.name}/{file.name}", "19700101", 1, file.stat().st_size) for file in files]
+        self._classify(spark.sparkContext, str(folder), found, str(folder / "science"))
 
     def recover(self, spark: SparkSession) -> None:
         """Clear half-written batches and see which raw batches are done."""
@@ -80,13 +84,15 @@ class Raw2Science:
             return
         started = time.time()
         inputs = [commit.id for commit in commits]
-        observed: dict[str, int] = {}
-        schema = ""
-        if any(commit.files for commit in commits):
-            alerts = read_alerts(batch.rows.sparkSession, self.raw, commits)
-            observed, schema = self._write(alerts, self.science.staging(batch.id))
+        self.science.discard(batch.id)
+        done = self._classify(
+            batch.rows.sparkSession.sparkContext,
+            self.raw.storage.location,
+            files_of(commits),
+            self.science.staging(batch.id),
+        )
         files = self.science.publish(batch.id)
-        cuts = {name: observed[f"cut_{name}"] for name in CUTS if observed.get(f"cut_{name}")}
+        cuts = {name: done.cuts[name] for name in CUTS if done.cuts[name]}
         commit = Commit(
             id=batch.id,
             inputs=inputs,
@@ -100,44 +106,36 @@ class Raw2Science:
             committed=time.time(),
             details={
                 "cuts": cuts,
-                **{kind: self._counted(observed, kind) for kind in OUTCOMES},
-                "schema": schema,
+                **{kind: self._counted(done, kind) for kind in OUTCOMES},
+                "schema": self._schema_name(done),
             },
         )
         self.science.commit(commit)
         self._intake.take(commits)
         self._report(commit)
 
-    def _write(self, alerts: DataFrame, folder: str) -> tuple[dict[str, int], str]:
-        """Write the enriched alerts of a batch to a folder; return what was counted and the schema's name."""
-        cuts, outcomes = Observation(), Observation()
-        cut = F.col(CUT)
-        kept = (
-            alerts.withColumn(CUT, quality_cut(self.config.quality))
-            .observe(cuts, *[F.count(F.when(cut == name, 1)).alias(f"cut_{name}") for name in CUTS])
-            .where(cut.isNull())
-            .drop(CUT)
-        )
-        enriched = enrich(kept, self.config).observe(
-            outcomes,
-            *[
-                F.count(F.when(F.array_contains(column, name), 1)).alias(f"{kind}_{name}")
-                for kind, column in OUTCOMES.items()
-                for name in self.modules
-            ],
-        )
-        enriched.write.mode("overwrite").partitionBy("night").parquet(folder)
-        return cuts.get | outcomes.get, self._schema_name(enriched)
+    def _classify(self, spark: SparkContext, source: str, files: list[DataFile], target: str) -> Done:
+        """Have the workers cut and classify the alerts of some files; return what was counted."""
+        groups = split(files, spark.defaultParallelism)
+        settings = self.config.model_dump_json()
+        tasks = [Task(settings, source, group, target, f"part-{number}") for number, group in enumerate(groups)]
+        if not tasks:
+            return Done()
+        return sum(spark.parallelize(tasks, len(tasks)).map(run_task).collect(), Done())
 
-    def _counted(self, observed: dict[str, int], kind: str) -> dict[str, int]:
+    def _counted(self, done: Done, kind: str) -> dict[str, int]:
         """Return by module how many alerts had an outcome, leaving out zeros."""
-        return {name: observed[f"{kind}_{name}"] for name in self.modules if observed.get(f"{kind}_{name}")}
+        return {name: done.outcomes[kind, name] for name in self.modules if done.outcomes[kind, name]}
 
-    def _schema_name(self, enriched: DataFrame) -> str:
-        text = enriched.drop("night").schema.json()
-        if text not in self._schema_names:
-            self._schema_names[text] = self.science.keep_schema(text)
-        return self._schema_names[text]
+    def _schema_name(self, done: Done) -> str:
+        """Return the name under which the schema of the batch's files is kept, empty if they have none or several."""
+        if len(done.schemas) != 1:
+            return ""
+        (schema,) = done.schemas
+        if schema not in self._schema_names:
+            described = from_arrow_schema(pa.ipc.read_schema(pa.py_buffer(schema))).json()
+            self._schema_names[schema] = self.science.keep_schema(described)
+        return self._schema_names[schema]
 
     def _report(self, commit: Commit) -> None:
         counts = commit.counts

@@ -29,6 +29,7 @@ from fink_broker.archive import AlertTable, Commit, DataFile, Layout
 from fink_broker.config import Config
 from fink_broker.config.secrets import kafka_credentials
 from fink_broker.stream import kafka_io
+from fink_broker.stream.columns import ADDED_COLUMNS
 from fink_broker.stream.decode import (
     ALERT,
     MOST_SCHEMAS,
@@ -44,7 +45,6 @@ from fink_broker.stream.decode import (
     split,
 )
 from fink_broker.stream.dedup import SeenCandids, pack, remember
-from fink_broker.stream.messages import ADDED_COLUMNS
 from fink_broker.stream.query import Batch
 from fink_broker.stream.run import run_job
 from fink_broker.stream.warmup import blank_messages

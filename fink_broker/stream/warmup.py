@@ -68,20 +68,21 @@ def blank_messages(spark: SparkSession, folder: Path, schema: str) -> DataFrame:
     return _read(spark, folder / "messages", table)
 
 
-def blank_alerts(
-    spark: SparkSession, folder: Path, schema: StructType, values: Mapping[str, Any] | None = None
-) -> DataFrame:
-    """Return alerts of nulls, but for some values, with a schema; one for each core."""
+def blank_files(folder: Path, schema: StructType, count: int, values: Mapping[str, Any] | None = None) -> list[Path]:
+    """Write files of one alert of nulls each, but for some values, with a schema; return them."""
     kinds, given = to_arrow_schema(schema), values or {}
     columns = [pa.array([given.get(name)], kind) for name, kind in zip(kinds.names, kinds.types, strict=True)]
     table = pa.table(columns, names=kinds.names)
-    return _read(spark, folder / "alerts", table, schema)
+    folder.mkdir()
+    files = [folder / f"{number}.parquet" for number in range(count)]
+    for file in files:
+        pq.write_table(table, file)
+    return files
 
 
-def _read(spark: SparkSession, folder: Path, table: pa.Table, schema: StructType | None = None) -> DataFrame:
+def _read(spark: SparkSession, folder: Path, table: pa.Table) -> DataFrame:
     # real files: Spark would work out rows that are written in the plan without running anything
     folder.mkdir()
     for number in range(spark.sparkContext.defaultParallelism):
         pq.write_table(table, folder / f"{number}.parquet")
-    reader = spark.read if schema is None else spark.read.schema(schema)
-    return reader.parquet(str(folder))
+    return spark.read.parquet(str(folder))

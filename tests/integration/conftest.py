@@ -25,11 +25,17 @@ from fink_broker.stream.session import open_session
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return host:port of a Kafka of our own."""
+def kafka_config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """Return the configuration of a Kafka of our own, at ports nobody uses."""
+    ports = KafkaConfig(embedded_port=free_port(), embedded_sasl_port=free_port())
+    return Config(storage=StorageConfig(state=tmp_path_factory.mktemp("kafka")), kafka=ports)
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_config: Config) -> Iterator[str]:
+    """Return host:port of a Kafka of our own, where nobody is asked for a password."""
     java_parts.ensure("kafka", Console(stderr=True))
-    state = tmp_path_factory.mktemp("kafka")
-    server = KafkaServer(Config(storage=StorageConfig(state=state), kafka=KafkaConfig(embedded_port=free_port())))
+    server = KafkaServer(kafka_config)
     server.start()
     server.wait_until_up(threading.Event())
     yield server.servers

@@ -1,116 +1,101 @@
-"""The unmodified fink-client reads what the jobs distribute, and gets exactly what the science table holds."""
+"""The unmodified fink-client of four generations reads, saves, displays and fetches what is written as they expect it.
+
+The messages are made here from real packets by plain fastavro, so that these tests tell the contract from our encoder.
+"""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import fink_client
-import pyarrow.parquet as pq
+import clients
+import contract_messages
 import pytest
-from pipeline import create_topic, running, send, total, until
-
-from fink_broker.alert.labels import EXTRAGALACTIC
-from fink_broker.config.model import Config, DistributionConfig, KafkaConfig, StorageConfig
-from fink_broker.monitor import read_counts
-from fink_broker.science.testing import offline_config
-from fink_broker.stream.distribution import Distribution
-from fink_broker.stream.messages import PRIVATE
-from fink_broker.stream.raw2science import Raw2Science
-from fink_broker.stream.stream2raw import Stream2Raw
+from fink_client import TRANSFER_VERSIONS, VERSIONS, FinkClient, NoPackages, environment
+from pipeline import create_topic
 
 pytestmark = pytest.mark.integration
 
-TOPIC = "fink_sn_candidates_ztf"
+PARTITIONS = 10
+SCHEMA_COPIES = 100
 
 
 @dataclass(frozen=True)
-class Published:
-    """What the jobs made of real packets: the Kafka that has the topic, and the rows the alerts came from."""
+class Sent:
+    """What stands on two topics."""
 
     servers: str
-    rows: dict[int, dict[str, Any]]
-    messages: int
+    livestream: str
+    transfer: str
+    alerts: clients.Alerts
 
 
 @pytest.fixture(scope="module")
-def published(kafka, spark, unpacked, tmp_path_factory) -> Published:
-    """Send real packets of two schema versions through all three jobs."""
-    folder = tmp_path_factory.mktemp("published")
-    config = Config(
-        storage=StorageConfig(online=str(folder / "online"), state=folder / "state"),
-        kafka=KafkaConfig(servers=kafka, topic="ztf_20231018_programid1_client"),
-        distribution=DistributionConfig(servers=kafka),
-        crossmatch=offline_config().crossmatch,
-    )
-    packets = unpacked("ztf_public_20231018", "ztf_real_packets")
-    create_topic(kafka, config.kafka.topic)
-    send(kafka, config.kafka.topic, packets)
-    raw, science, distribution = Stream2Raw(config), Raw2Science(config), Distribution(config)
-    with ExitStack() as jobs:
-        for job in (raw, science, distribution):
-            jobs.enter_context(running(job, config, spark))
-        until(lambda: total(raw.raw, "in") == len(packets), "all packets are in")
-        until(lambda: total(science.science, "in") == total(raw.raw, "out"), "all went through science", 300)
-        until(lambda: total(distribution.topics, "in") == total(science.science, "out"), "all were filtered", 300)
-    counts = read_counts(config)
-    assert counts.open_ends() == []
-    table = pq.read_table(science.science.storage.root, partitioning=None)
-    rows = {row["candid"]: row for row in table.to_pylist()}
-    assert len(rows) == table.num_rows
-    return Published(kafka, rows, counts.messages[TOPIC])
+def sent(kafka: str, unpacked, shared_data: Path) -> Sent:
+    """Write real alerts to a topic of the livestream, and as a data transfer."""
+    science = shared_data / "expected" / "science_20231018.parquet"
+    messages = contract_messages.from_packets(unpacked("ztf_public_20231018")[:60], science)
+    mark = uuid.uuid4().hex[:6]
+    livestream, transfer = f"fink_sn_candidates_{mark}_ztf", f"ftransfer_ztf_2023-10-18_{mark}"
+    for topic, partitions in ((livestream, PARTITIONS), (transfer, PARTITIONS), (f"{transfer}_schema", 1)):
+        create_topic(kafka, topic, partitions)
+    contract_messages.publish(kafka, livestream, messages, PARTITIONS)
+    contract_messages.publish_transfer(kafka, transfer, messages, PARTITIONS, SCHEMA_COPIES)
+    alerts = {alert["candid"]: alert for alert in messages.alerts}
+    assert len(alerts) == 60
+    assert len({alert["finkclass"] for alert in alerts.values()}) > 3
+    assert any(" " in alert["finkclass"] for alert in alerts.values())
+    return Sent(kafka, livestream, transfer, alerts)
 
 
-def is_supernova(row: dict[str, Any]) -> bool:
-    """Rule of the topic once more, in Python."""
-    candidate = row["candidate"]
-    return (
-        (row["snn_snia_vs_nonia"] > 0.5 or row["snn_sn_vs_all"] > 0.5)
-        and row["cdsxmatch"] in EXTRAGALACTIC
-        and candidate["drb"] is not None
-        and candidate["drb"] > 0.5
-        and candidate["classtar"] > 0.4
-        and candidate["jd"] - candidate["jdstarthist"] <= 90
-        and candidate["ndethist"] > 1
-        and row["roid"] != 3
-    )
+@pytest.fixture
+def new_client(tmp_path: Path):
+    """Return a function that gives a client with an empty home; skips where it cannot be installed."""
+
+    def make(version: str, servers: str) -> FinkClient:
+        try:
+            environment(version)
+        except NoPackages as error:
+            pytest.skip(f"fink-client {version} cannot be had from the package index: {error}")
+        group = uuid.uuid4().hex[:8]
+        return FinkClient(version, tmp_path / f"home-{group}", servers, f"group-{group}")
+
+    return make
 
 
-@pytest.fixture(scope="module", params=fink_client.VERSIONS)
-def version(request) -> str:
-    try:
-        fink_client.environment(request.param)
-    except fink_client.NoPackages as error:
-        pytest.skip(f"fink-client {request.param} cannot be had from the package index: {error}")
-    return request.param
-
-
-def test_saved_alerts_equal_the_science_table(version: str, published: Published, tmp_path: Path) -> None:
-    (tmp_path / "home").mkdir()
-    client = fink_client.FinkClient(version, tmp_path / "home", published.servers, f"group-{version}")
-    client.register(TOPIC)
-
-    printed = client.save(published.messages, tmp_path / "saved")
-
-    alerts = fink_client.saved_alerts(tmp_path / "saved")
-    wanted = {candid for candid, row in published.rows.items() if is_supernova(row)}
-    assert len(wanted) > 100
-    assert set(alerts) == wanted
-    for candid, alert in alerts.items():
-        row = {name: value for name, value in published.rows[candid].items() if name not in PRIVATE}
-        exposure = alert.pop("timestamp")
-        assert fink_client.differences(alert, row) == []
-        assert fink_client.seconds_between(exposure, row["candidate"]["jd"]) < 1e-3
-        assert alert["publisher"] == "Fink"
+@pytest.mark.parametrize("version", VERSIONS)
+def test_alerts_are_saved_and_displayed(version: str, sent: Sent, new_client, tmp_path: Path) -> None:
+    clients.check_stream(new_client(version, sent.servers), sent.livestream, sent.alerts, tmp_path / "saved")
+    saved = clients.saved_alerts(tmp_path / "saved" / "first")
     # images and history are among what was compared
-    assert all(alert["cutoutScience"]["stampData"][:2] == b"\x1f\x8b" for alert in alerts.values())
-    assert any(alert["prv_candidates"] for alert in alerts.values())
-    for words in ("Emitted at (UTC)", "Received at (UTC)", "objectId", "Simbad", "Magnitude", TOPIC):
-        assert words in printed
+    assert all(alert["cutoutScience"]["stampData"][:2] == b"\x1f\x8b" for alert in saved.values())
+    assert any(alert["prv_candidates"] for alert in saved.values())
 
-    # the group has seen them all
-    printed = client.poll_in_vain(tmp_path / "again", 8)
-    assert "No alerts the last 2 seconds" in printed
-    assert not list((tmp_path / "again").glob("*.avro"))
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_library_reads(version: str, sent: Sent, new_client) -> None:
+    clients.check_library(new_client(version, sent.servers), sent.livestream, sent.alerts)
+
+
+@pytest.mark.parametrize("version", TRANSFER_VERSIONS)
+def test_a_transfer_is_fetched_by_one_group_after_another(version: str, sent: Sent, new_client, tmp_path: Path) -> None:
+    first = new_client(version, sent.servers)
+    clients.check_transfer(first, sent.transfer, sent.alerts, tmp_path / "first")
+    assert (tmp_path / "first" / "finkclass=SN%20candidate").is_dir()
+    clients.check_transfer(new_client(version, sent.servers), sent.transfer, sent.alerts, tmp_path / "second")
+    # the first group has fetched everything
+    first.transfer(sent.transfer, tmp_path / "again")
+    assert not list((tmp_path / "again").rglob("*.parquet"))
+
+
+def test_a_client_that_gets_other_alerts_is_noticed(sent: Sent, new_client, tmp_path: Path) -> None:
+    candid, alert = next(iter(sent.alerts.items()))
+    other = sent.alerts | {candid: alert | {"roid": 99}}
+    with pytest.raises(clients.NotAsExpected, match=f"1 values differ, such as {candid}: roid"):
+        clients.check_stream(new_client("7.2", sent.servers), sent.livestream, other, tmp_path)
+
+
+def test_messages_are_decoded_without_a_client(sent: Sent) -> None:
+    decoded = clients.messages(sent.livestream, {"bootstrap.servers": sent.servers})
+    assert set(decoded) == set(sent.alerts)

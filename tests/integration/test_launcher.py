@@ -42,7 +42,10 @@ class Launcher:
 
     def __init__(self, home: Path) -> None:
         self.home, self.port = home, free_port()
-        self.environment = os.environ | {"FINK_HOME": str(home)}
+        self.environment = os.environ | {
+            "FINK_HOME": str(home),
+            "FINK__KAFKA__EMBEDDED_SASL_PORT": str(free_port()),
+        }
         self.environment.pop("SIGNAL", None)
         self.store = StateStore(home / ".fink")
 

@@ -90,7 +90,9 @@ def test_a_synthetic_night_arrives(kafka):
 
 def test_it_waits_for_a_kafka_that_is_late_and_goes_on_when_it_was_away(tmp_path):
     port = free_port()
-    config = Config(storage=StorageConfig(state=tmp_path / "state"), kafka=KafkaConfig(embedded_port=port))
+    config = Config(
+        storage=StorageConfig(state=tmp_path / "state"), kafka=KafkaConfig(embedded_port=port, embedded_sasl_port=0)
+    )
     settings = SimulatorConfig(source="synthetic", limit=60, rate=30, topic="late")
     stop, said = threading.Event(), []
     service = threading.Thread(

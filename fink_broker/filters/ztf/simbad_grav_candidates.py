@@ -1,6 +1,7 @@
 """Lenses, black holes and sources of gravitational waves."""
 
 from fink_broker.filters.filter import Filter
+from fink_broker.filters.sql import SqlRule
 from fink_broker.filters.terms import REFERENCE, one_of
 
 _LABELS = (
@@ -17,7 +18,7 @@ _LABELS = (
 
 FILTER = Filter(
     name="simbad_grav_candidates",
-    rule=one_of("cdsxmatch", _LABELS),
+    rule=SqlRule(one_of("cdsxmatch", _LABELS)),
     description="Gravitational lenses, lensed images, black holes and gravitational wave events of SIMBAD.",
     reference=REFERENCE,
     version="1",

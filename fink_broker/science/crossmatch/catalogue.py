@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fink_broker.alert.lightcurve import Floats, Ints
-from fink_broker.science.crossmatch.sky import NO_ROW, SkyIndex
+from fink_broker.alert.sky import NO_ROW, SkyIndex
 
 
 class Catalogue:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fink_broker.alert.sky import NO_ROW, on_sky
 from fink_broker.config import Config
 from fink_broker.config.model import CrossmatchConfig
 from fink_broker.science.batch import AlertBatch
@@ -17,7 +18,6 @@ from fink_broker.science.crossmatch.catalogues import MANGROVE_KEYS
 from fink_broker.science.crossmatch.chained import Asked, OnDisk, chained_module, text_or
 from fink_broker.science.crossmatch.position import POINT_RADIUS, POSITION, WIDE_RADIUS
 from fink_broker.science.crossmatch.provider import Answer, LocalProvider
-from fink_broker.science.crossmatch.sky import NO_ROW, on_sky
 from fink_broker.science.crossmatch.tables import VSX
 from fink_broker.science.files import digests_of
 from fink_broker.science.module import SKIPPED, Column, Module, Outputs

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fink_broker.alert.lightcurve import Floats, Mask
+from fink_broker.alert.sky import on_sky
 from fink_broker.science.crossmatch.catalogue import Catalogue
-from fink_broker.science.crossmatch.sky import on_sky
 
 Texts = npt.NDArray[np.object_]
 

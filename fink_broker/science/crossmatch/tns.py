@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fink_broker.alert.sky import on_sky
 from fink_broker.config import Config
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.crossmatch.catalogue import Catalogue, catalogue_of
 from fink_broker.science.crossmatch.catalogue_file import CatalogueFile
 from fink_broker.science.crossmatch.position import POINT_RADIUS, POSITION
-from fink_broker.science.crossmatch.sky import on_sky
 from fink_broker.science.files import checked_file
 from fink_broker.science.module import SKIPPED, Column, Module, Outputs
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fink_broker.alert.lightcurve import Floats, Ints, LightCurves, Mask
-from fink_broker.science.photometry import fluxcal
+from fink_broker.alert.photometry import fluxcal
 
 #: Bands (``fid``) in the order of the features: g, r.
 BANDS = (1, 2)

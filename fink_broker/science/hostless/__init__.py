@@ -57,12 +57,6 @@ def build(_config: Config) -> Module:
             root=("candid",),
             outputs=("cdsxmatch", "DR3Name", "roid", *SCORES),
             cutouts=IMAGES,
-            cutouts_where=(
-                f"(candidate.distnr > {FAR_FROM_REFERENCE_ARCSEC}"
-                f" AND candidate.ndethist BETWEEN {TOPIC_DETECTIONS[0]} AND {TOPIC_DETECTIONS[1]})"
-                f" OR (candidate.magpsf <= {MAX_MAGNITUDE}"
-                f" AND ABS(candidate.jd - candidate.jdstarthist) <= {MAX_AGE_DAYS})"
-            ),
         ),
         outputs=tuple(
             Column(name, pa.float64(), "", meaning.format(image.lower()), NO_SCORE)

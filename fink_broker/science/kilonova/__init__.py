@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from fink_broker.alert.lightcurve import Floats, Mask
+from fink_broker.alert.photometry import fluxcal
 from fink_broker.config import Config
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.kilonova.fit import BAND_FEATURES, band_features
 from fink_broker.science.kilonova.models import KilonovaModels
 from fink_broker.science.labels import is_extragalactic
 from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
-from fink_broker.science.photometry import fluxcal
 
 COLUMN = "rf_kn_vs_nonkn"
 #: Fewest detections, most detections since the survey began, and largest age in days (not included).

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from fink_broker.alert.lightcurve import Floats, Ints, Mask
+from fink_broker.alert.photometry import dc_mag, is_positive
 from fink_broker.config import Config
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.files import digests_of
@@ -15,7 +16,6 @@ from fink_broker.science.forest import shipped_forest
 from fink_broker.science.microlensing.features import RelativeFluxes, features_of
 from fink_broker.science.microlensing.ragged import Ragged
 from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
-from fink_broker.science.photometry import dc_mag, is_positive
 
 MODEL = "models/rf.sav"
 #: What the forest calls a microlensing event, among constant stars, cataclysmic and other variables.

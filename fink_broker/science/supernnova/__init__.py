@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from fink_broker.alert.lightcurve import Floats, Mask
+from fink_broker.alert.photometry import fluxcal
 from fink_broker.config import Config
 from fink_broker.science.asteroids import KNOWN
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.files import SNN, checked_file, digests_of
 from fink_broker.science.labels import is_extragalactic
 from fink_broker.science.module import SKIPPED, Column, Module, Needs, Outputs
-from fink_broker.science.photometry import fluxcal
 from fink_broker.science.supernnova.lstm import StackedLstm
 from fink_broker.science.supernnova.steps import Steps, make_steps
 from fink_broker.science.supernnova.weights import Normalisation, read_normalisation, read_tensors

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fink_broker.alert.photometry import ZERO_POINT_JY
 from fink_broker.config import Config
 from fink_broker.config.model import ScienceConfig
 from fink_broker.errors import DataError
@@ -21,7 +22,6 @@ from fink_broker.science.batch import AlertBatch
 from fink_broker.science.blazars import KEYS, LongLightCurve
 from fink_broker.science.files import digests_of
 from fink_broker.science.module import SKIPPED, Module
-from fink_broker.science.photometry import ZERO_POINT_JY
 from fink_broker.science.pipeline import Pipeline
 from fink_broker.science.testing import NOW, batch_of, check_module, hostile_light_curves, ordinary_alert
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fink_broker.alert.sky import NO_ROW, SkyIndex
 from fink_broker.config.model import Config, ScienceConfig
 from fink_broker.errors import DataError
 from fink_broker.science import files
 from fink_broker.science.batch import AlertBatch
 from fink_broker.science.crossmatch import catalogues, columns, tns
 from fink_broker.science.crossmatch.catalogues import sexagesimal
-from fink_broker.science.crossmatch.sky import NO_ROW, SkyIndex
 from fink_broker.science.files import digests_of
 from fink_broker.science.module import SKIPPED, Module, Outputs
 

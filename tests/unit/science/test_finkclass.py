@@ -1,4 +1,4 @@
-"""finkclass: the classes of production, and the same rules as the filters have in Spark SQL."""
+"""finkclass: the classes of production, and the same rules as the topics have in SQL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from fink_broker.alert.labels import EXTRAGALACTIC
 from fink_broker.config import Config
-from fink_broker.filters.finkclass import FINKCLASS
+from fink_broker.filters.registry import BUILT_IN
+from fink_broker.filters.sql import SqlRule
+from fink_broker.filters.view import AlertView
 from fink_broker.science import finkclass
 from fink_broker.science.batch import AlertBatch
 
@@ -27,6 +29,9 @@ NUMBERS = {
     "classtar": pa.float32(), "roid": pa.int32(), "mulens": pa.float64(), "snn_snia_vs_nonia": pa.float64(),
     "snn_sn_vs_all": pa.float64(), "rf_snia_vs_nonia": pa.float64(), "rf_kn_vs_nonkn": pa.float64(),
 }  # fmt: skip
+
+
+FIELDS = ("jd", "jdstarthist", "ndethist", "drb", "classtar")
 
 
 def classes(rows: Sequence[dict]) -> list[str]:
@@ -48,16 +53,64 @@ def test_the_classes_are_those_of_production(
     """The other modules' columns are those of production too, so that the rules alone are compared."""
     expected = pd.read_parquet(shared_data / "expected" / f"science_{name}.parquet").set_index("candid")
     candidates = {packet["candid"]: packet["candidate"] for packet in decoded(f"ztf_public_{name}")}
-    fields = ("jd", "jdstarthist", "ndethist", "drb", "classtar")
-    outputs = expected[["cdsxmatch", *(column for column in NUMBERS if column not in fields)]].to_dict("index")
-    rows = [outputs[candid] | {field: candidates[candid][field] for field in fields} for candid in expected.index]
+    outputs = expected[["cdsxmatch", *(column for column in NUMBERS if column not in FIELDS)]].to_dict("index")
+    rows = [outputs[candid] | {field: candidates[candid][field] for field in FIELDS} for candid in expected.index]
     found = pd.Series(classes(rows), index=expected.index, name="finkclass")
     pd.testing.assert_series_equal(found, expected["finkclass"], check_dtype=False)
     assert {word: int((found == word).sum()) for word in counts} == counts
 
 
+#: A SIMBAD type that says what the object is; "galaxy" in lower case, as old records have it, counts as one.
+HAS_SIMBAD_CLASS = (
+    "(cdsxmatch NOT IN ('Unknown', 'Transient')"
+    " AND NOT startswith(cdsxmatch, 'Fail') AND NOT startswith(cdsxmatch, 'Galaxy'))"
+)
+MICROLENSING, SUPERNOVA, EARLY_SUPERNOVA_IA, KILONOVA, IS_SSO_CANDIDATE, IS_KNOWN_SSO = (
+    f"({BUILT_IN[name].rule.text})"
+    for name in (
+        "microlensing_candidates", "sn_candidates", "early_sn_candidates", "kn_candidates", "sso_fink_candidates",
+        "sso_ztf_candidates",
+    )
+)  # fmt: skip
+#: Kilonova and early supernova Ia do not count: they go along with supernova.
+CLAIMS = " + ".join(
+    f"CAST(coalesce({claim}, false) AS INT)" for claim in (MICROLENSING, SUPERNOVA, IS_SSO_CANDIDATE, IS_KNOWN_SSO)
+)
+#: The class from the rules of the topics: from the last word to the first, since the first branch that holds is taken.
+FINKCLASS = f"""(CASE
+    WHEN {HAS_SIMBAD_CLASS} THEN cdsxmatch
+    WHEN {CLAIMS} > 1 THEN 'Ambiguous'
+    WHEN {IS_KNOWN_SSO} THEN 'Solar System MPC'
+    WHEN {IS_SSO_CANDIDATE} THEN 'Solar System candidate'
+    WHEN {KILONOVA} THEN 'Kilonova candidate'
+    WHEN {EARLY_SUPERNOVA_IA} THEN 'Early SN Ia candidate'
+    WHEN {SUPERNOVA} THEN 'SN candidate'
+    WHEN {MICROLENSING} THEN 'Microlensing candidate'
+    ELSE 'Unknown' END)"""
+
+
+def by_rules(rows: Sequence[dict]) -> list[bool]:
+    """Whether the class the topics' rules give is the one the module gives, by the evaluator of the topics."""
+    view = AlertView(
+        pa.table(
+            {
+                "finkclass": classes(rows),
+                "cdsxmatch": pa.array([row["cdsxmatch"] for row in rows], pa.string()),
+                **{
+                    name: pa.array([row[name] for row in rows], NUMBERS[name]) for name in NUMBERS if name not in FIELDS
+                },
+                "candidate": pa.array(
+                    [{name: row[name] for name in FIELDS} for row in rows],
+                    pa.struct([(name, NUMBERS[name]) for name in FIELDS]),
+                ),
+            }
+        )
+    )
+    return SqlRule(f"finkclass = {FINKCLASS}").decide(view).tolist()
+
+
 def by_sql(rows: Sequence[dict]) -> list[str]:
-    """The condition of the filters, by another database than Spark: it has null, and takes NaN for it."""
+    """The rules of the topics, by a database: it has null, and takes NaN for it."""
     database = sqlite3.connect(":memory:")
     database.create_function(
         "startswith", 2, lambda text, start: None if text is None else text.startswith(start), deterministic=True
@@ -98,6 +151,7 @@ def test_the_column_is_what_the_filters_find(rows: list[dict]) -> None:
     # 32-bit fields of a packet are widened by both; the database has no such type
     rows = [row | {name: narrow(row[name]) for name in ("drb", "classtar")} for row in rows]
     assert classes(rows) == by_sql(rows)
+    assert all(by_rules(rows))
 
 
 def narrow(value: float | None) -> float | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
-import sqlite3
 import warnings
 import zlib
 from collections.abc import Callable
@@ -392,44 +391,6 @@ def test_the_archive_asks_for_bright_candidates(
     packet["prv_candidates"] = [{"jd": 2459999.5, "magpsf": 19.0 if k < detections - 1 else None} for k in range(5)]
     assert asked(batch_of([packet], **{score: 0.5} | outputs)).tolist() == [wanted]
     assert not asked(batch_of([packet], **{score: 0.49} | outputs)).any()
-
-
-def handed_over(candidates: list[dict]) -> list[bool]:
-    """Evaluate the condition on images with a database."""
-    fields = ("distnr", "ndethist", "magpsf", "jd", "jdstarthist")
-    with sqlite3.connect(":memory:") as database:
-        database.execute(f"CREATE TABLE candidate ({', '.join(fields)})")
-        rows = [[candidate[name] for name in fields] for candidate in candidates]
-        database.executemany("INSERT INTO candidate VALUES (?, ?, ?, ?, ?)", rows)
-        where = MODULE.needs.cutouts_where
-        query = f"SELECT ({where}) IS TRUE FROM candidate ORDER BY rowid"  # noqa: S608 - a constant of ours
-        return [bool(value) for (value,) in database.execute(query)]
-
-
-def test_images_are_handed_over_of_every_alert_asked_for(packets: list[Packet]) -> None:
-    random = np.random.default_rng(3)
-
-    def pick(*values: Any) -> Any:
-        return values[random.integers(len(values))]
-
-    made_up = [
-        {
-            **packet_of(
-                distnr=pick(0.1, 1.5, 1.6, 9.0, -999.0, None, float("nan")),
-                ndethist=pick(0, 1, 2, 3, 4, 90, None),
-                magpsf=pick(12.0, 19.5, 19.51, 21.0, None, float("nan")),
-                jdstarthist=pick(2460000.5, 2459955.5, 2459955.4, 2460045.5, 2460046.0, None),
-            ),
-            "prv_candidates": [{"jd": 2460000.0, "magpsf": 18.0}] * 2,
-        }
-        for _ in range(2000)
-    ]
-    for alerts, least in ((packets, 20), (made_up, 300)):
-        wanted = asked(batch_of(alerts, snn_sn_vs_all=0.9))
-        handed = np.array(handed_over([packet["candidate"] for packet in alerts]))
-        assert wanted.sum() >= least
-        assert not (wanted & ~handed).any()
-        assert not handed.all()
 
 
 def test_the_module_scores_what_is_asked_for_and_skips_the_others(

@@ -12,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+from fink_broker.alert.sky import separation_arcsec
 from fink_broker.config.model import CrossmatchConfig
 from fink_broker.science.crossmatch import service as service_module
 from fink_broker.science.crossmatch.cells import CELL_ARCSEC, cells_of, centres_of
 from fink_broker.science.crossmatch.provider import Answer, Chain
 from fink_broker.science.crossmatch.service import XMatchHost, XMatchService
-from fink_broker.science.crossmatch.sky import separation_arcsec
 from fink_broker.science.crossmatch.tables import GAIA, GAIA_VARIABILITY, SIMBAD, SPICY, CouldNotAsk, parse_answer
 
 Reply = Callable[[BaseHTTPRequestHandler, dict[str, str]], None]

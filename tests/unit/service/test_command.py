@@ -46,7 +46,7 @@ def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Handle Kafka stream received by Apache Spark"
     assert lines[-2:] == [
-        "Available services are: kafka, simulator, checkstream, stream2raw, raw2science, distribution",
+        "Available services are: kafka, simulator, checkstream, stream2raw, raw2science, distribution, notifier",
         "Typical configuration would be ${FINK_HOME}/conf/fink.conf",
     ]
     for word in ("fink init", "fink start <service> -h", "fink stop", "fink show", "fink logs", "fink demo"):

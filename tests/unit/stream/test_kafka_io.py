@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from fink_broker.config.model import Config, StorageConfig
 from fink_broker.errors import ServiceError
-from fink_broker.stream import kafka_io
+from fink_broker.stream import distribution, kafka_io
 from fink_broker.stream.distribution import Distribution
 
 
@@ -48,32 +48,39 @@ class Admin:
         return futures
 
 
-def wait(monkeypatch, tmp_path, admin: Admin) -> tuple[bool, list[str]]:
+def start(monkeypatch, tmp_path, admin: Admin) -> list[str]:
+    """Run the distribution until its topics are there; return what it said."""
     monkeypatch.setattr(kafka_io, "AdminClient", admin)
+    monkeypatch.setattr(distribution, "Sender", lambda *_: SimpleNamespace(look=lambda _topics: None))
     stop, said = threading.Event(), []
-    monkeypatch.setattr(stop, "wait", lambda seconds: False)
-    job = Distribution(Config(storage=StorageConfig(online=str(tmp_path))))
-    return job.wait_for_input(stop, said.append), said
+    monkeypatch.setattr(stop, "wait", lambda _seconds: stop.is_set())
+    monkeypatch.setattr(Distribution, "_recover", lambda *_: stop.set())
+    storage = StorageConfig(online=str(tmp_path), state=tmp_path / "state")
+    Distribution(Config(storage=storage)).run(stop, said.append)
+    return said
 
 
 @pytest.mark.parametrize("code", [KafkaError._TIMED_OUT, KafkaError.NOT_CONTROLLER])
 def test_a_kafka_that_is_slow_is_asked_again(monkeypatch, tmp_path, code):
     admin = Admin(code, None)
-    assert wait(monkeypatch, tmp_path, admin)[0]
+    said = start(monkeypatch, tmp_path, admin)
     assert admin.asked == 2
+    assert said[-1] == "running"
+    assert any(line.startswith("waiting for Kafka") for line in said)
 
 
 def test_topics_another_has_just_created_are_fine(monkeypatch, tmp_path):
-    assert wait(monkeypatch, tmp_path, Admin(KafkaError.TOPIC_ALREADY_EXISTS)) == (True, [])
+    said = start(monkeypatch, tmp_path, Admin(KafkaError.TOPIC_ALREADY_EXISTS))
+    assert said[-1] == "running"
 
 
 def test_a_refusal_is_said(monkeypatch, tmp_path):
     with pytest.raises(ServiceError, match=r"Kafka refused to create the topic fink_\w+_ztf"):
-        wait(monkeypatch, tmp_path, Admin(KafkaError.INVALID_REPLICATION_FACTOR))
+        start(monkeypatch, tmp_path, Admin(KafkaError.INVALID_REPLICATION_FACTOR))
 
 
 def test_topics_with_too_few_partitions_get_more(monkeypatch, tmp_path):
     admin = Admin(None)
     admin.there = {"fink_vra_ztf": 1, "fink_unknowns_ztf": 99}
-    assert wait(monkeypatch, tmp_path, admin)[0]
+    start(monkeypatch, tmp_path, admin)
     assert admin.widened == {"fink_vra_ztf": Config().distribution.partitions}

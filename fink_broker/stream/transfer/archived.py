@@ -1,0 +1,149 @@
+"""The archived alerts of some nights: files in the order of their commits, and the one schema they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fink_broker.archive import AlertTable, DataFile
+from fink_broker.archive.reading import read_rows
+from fink_broker.errors import DataError, UsageError
+from fink_broker.science import tracklets
+from fink_broker.stream.transfer.schemas import JoinedSchema
+from fink_broker.stream.transfer.selection import Selection
+
+#: Rows at a time: a whole alert is 70 kB.
+ROWS = 512
+#: Rows at a time where only some numbers of each are read.
+THIN_ROWS = 8192
+
+
+class Archived:
+    """What the science table holds of the nights of a selection.
+
+    Parameters
+    ----------
+    table : AlertTable
+        The science table.
+    selection : Selection
+        Whose nights are meant.
+
+    Attributes
+    ----------
+    files : list of DataFile
+        Night by night, those of a night in the order in which they were committed.
+    joined : JoinedSchema
+        The schema their rows can be brought to.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing of these nights.
+    """
+
+    def __init__(self, table: AlertTable, selection: Selection) -> None:
+        self.table = table
+        files: list[DataFile] = []
+        #: a file for each schema with which files were written
+        examples: dict[str, DataFile] = {}
+        nights: set[str] = set()
+        for commit in table.log.read_all():
+            nights.update(file.partition for file in commit.files)
+            wanted = [file for file in commit.files if selection.holds(file.partition)]
+            files += wanted
+            for file in wanted:
+                examples.setdefault(str(commit.details.get("schema", file.path)), file)
+        if not files:
+            raise UsageError(f"The archive has no alerts of the {_nights(selection)}.", _what_there_is(nights))
+        self.files = sorted(files, key=lambda file: file.partition)  # stable: the order of commits stays
+        self.joined = JoinedSchema(_schema(table, file) for file in examples.values())
+
+    def classes(self, column: str, most_files: int = 20) -> list[str]:
+        """Return values of a column of classes, as some of the files have them."""
+        step = max(1, len(self.files) // most_files)
+        values: set[str] = set()
+        for file in self.files[::step]:
+            for rows in read_file(self.table, file, [column], THIN_ROWS):
+                if column in rows.column_names:
+                    values.update(pc.unique(rows[column].cast(pa.string()).drop_null()).to_pylist())
+        return sorted(values)
+
+
+def read_file(table: AlertTable, file: DataFile, paths: Sequence[str] | None, rows: int) -> Iterator[pa.Table]:
+    """Give rows of a file of the archive.
+
+    Raises
+    ------
+    DataError
+        If it is gone, or no longer what it was.
+    """
+    try:
+        yield from read_rows(table, file, [*paths, "candid"] if paths is not None else None, rows)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(file, error) from error
+
+
+def tracklets_of(table: AlertTable, files: Sequence[DataFile]) -> dict[int, str]:
+    """Return the names of the tracklets of one night, by the candid of the alerts in them.
+
+    Parameters
+    ----------
+    table : AlertTable
+        The science table.
+    files : sequence of DataFile
+        All files of that night.
+    """
+    names = [name for name in tracklets.COLUMNS if name != "candid"]
+    pieces = []
+    for file in files:
+        for rows in read_file(table, file, [f"candidate.{name}" for name in names], THIN_ROWS):
+            pieces.append(_flattened(rows, names))
+    alerts = pa.concat_tables([piece for piece in pieces if piece is not None] or [pa.table({})])
+    if len(alerts) == 0:
+        return {}
+    found = tracklets.find_tracklets(alerts)
+    marked = pc.not_equal(found, "")
+    candids = alerts["candid"].filter(marked).to_pylist()
+    return dict(zip(candids, found.filter(marked).to_pylist(), strict=True))
+
+
+def _flattened(rows: pa.Table, names: Sequence[str]) -> pa.Table | None:
+    """Return candids and fields of ``candidate`` side by side, None where a field is missing."""
+    candidate = rows["candidate"].combine_chunks() if "candidate" in rows.column_names else None
+    if candidate is None or any(candidate.type.get_field_index(name) < 0 for name in names):
+        return None
+    texts = ("ssnamenr", "isdiffpos")
+    fields = {
+        name: pc.cast(pc.struct_field(candidate, name), pa.string() if name in texts else pa.float64())
+        for name in names
+    }
+    return pa.table({"candid": pc.cast(rows["candid"], pa.int64()), **fields})
+
+
+def _schema(table: AlertTable, file: DataFile) -> pa.Schema:
+    try:
+        with table.storage.files.open_input_file(f"{table.storage.root}/{file.path}") as stream:
+            return pq.read_schema(stream).remove_metadata()
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: DataFile, error: Exception) -> DataError:
+    return DataError(
+        f"The file {file.path} of the science table cannot be read: {' '.join(str(error).split())[:200]}.",
+        "Put it back from a copy; nothing of it was sent.",
+    )
+
+
+def _nights(selection: Selection) -> str:
+    first, last = selection.start, selection.stop
+    return f"night {first}" if first == last else f"nights {first} to {last}"
+
+
+def _what_there_is(nights: set[str]) -> str:
+    if not nights:
+        return "It is empty: `fink start raw2science` fills it."
+    return f"It has those of {min(nights)} to {max(nights)}."
