@@ -114,3 +114,13 @@ def filter_off(
     from fink_broker.cli.filter_switch import switch  # noqa: PLC0415
 
     return switch(conf, name, on=False, reason=reason)
+
+
+@filter_app.command("webhook")
+def filter_webhook(
+    name: Annotated[str, typer.Argument(help="A [[webhook]] of the topics file.")], conf: Conf = None
+) -> int:
+    """Post a made-up alert to a webhook, to see whether it arrives: `fink start notifier` posts the real ones."""
+    from fink_broker.cli.filter_webhook import try_out  # noqa: PLC0415
+
+    return try_out(conf, name)

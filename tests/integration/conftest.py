@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fink_client import FinkClient, NoPackages, environment
 from pipeline import create_topic
 from rich.console import Console
 
@@ -71,5 +72,20 @@ def make_config(tmp_path: Path, kafka: str) -> Callable[..., Config]:
             crossmatch=offline_config().crossmatch,
             stream=StreamConfig(**{"trigger_seconds": 0.2, **stream}),
         )
+
+    return make
+
+
+@pytest.fixture
+def new_client(tmp_path: Path):
+    """Return a function that gives a client with an empty home; skips where it cannot be installed."""
+
+    def make(version: str, servers: str) -> FinkClient:
+        try:
+            environment(version)
+        except NoPackages as error:
+            pytest.skip(f"fink-client {version} cannot be had from the package index: {error}")
+        group = uuid.uuid4().hex[:8]
+        return FinkClient(version, tmp_path / f"home-{group}", servers, f"group-{group}")
 
     return make

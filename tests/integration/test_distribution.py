@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import clients
 import fastavro
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from expected_topics import COUNTS, expected_topics, science_table
+from fink_client import VERSIONS
 from pipeline import create_topic, running, send, total, until
 
 from fink_broker.archive import AlertTable, Commit
@@ -210,6 +213,14 @@ def test_messages_equal_the_science_table(distributed, kafka):
         assert headers["version"] == BUILT_IN["sn_candidates"].identity.encode()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_generation_of_the_client_reads_them(distributed, kafka, new_client, version, tmp_path):
+    _, job = distributed
+    topic = job.topic("sn_candidates")
+    alerts = {alert["candid"]: alert for alert in map(decode, read_topic(kafka, topic))}
+    clients.check_stream(new_client(version, kafka), topic, alerts, tmp_path)
+
+
 def test_the_schema_is_what_clients_can_read(distributed, kafka):
     """Records inlined under unique names, values first in unions, no logical types, enums or references."""
     _, job = distributed
@@ -318,6 +329,63 @@ def test_a_topic_can_carry_less_of_an_alert(distributed, kafka, form):
         assert {"objectId", "candid", "candidate", "cdsxmatch", "timestamp"} <= set(alert)
         assert not {"cutoutScience", "cutoutTemplate", "cutoutDifference"} & set(alert)
         assert ("prv_candidates" in alert) == (form == "light_curve")
+
+
+BAD_FUNCTIONS = """
+import os, time
+
+def raises(magpsf):
+    raise ValueError("no")
+
+def too_short(magpsf):
+    return [True]
+
+def sleeps(magpsf):
+    time.sleep(3600)
+
+def ends_the_process(magpsf):
+    os._exit(3)
+
+def reads_a_column_that_is_not_there(magspf):
+    return magspf < 18
+
+def good(magpsf):
+    return magpsf < 18
+"""
+
+
+def test_filters_that_misbehave_harm_nobody_else(distributed, kafka):
+    config, job = distributed
+    folder = Path(config.filters.file).parent
+    mark = uuid.uuid4().hex[:6]
+    (folder / f"bad_{mark}.py").write_text(BAD_FUNCTIONS)
+    names = [line.split()[1].partition("(")[0] for line in BAD_FUNCTIONS.splitlines() if line.startswith("def ")]
+    entry = '[[topic]]\nname = "{0}"\nowner = "x"\ndescription = "A test."\n{1}\noutput = "thin"\n'
+    topics = [entry.format(f"{name}_{mark}", f'function = "bad_{mark}:{name}"') for name in names]
+    topics.append(entry.format(f"rule_{mark}", 'rule = "magspf < 18"'))
+    Path(config.filters.file).write_text("\n".join(topics))
+    rows = pq.read_table(job.science.storage.root, partitioning=None).slice(0, 558)
+    bright = int((pc.struct_field(rows["candidate"].combine_chunks(), "magpsf").to_numpy() < 18).sum())
+    before = len(read_topic(kafka, job.topic("vra")))
+    already = total(job.topics, "in")
+    with distributing(config) as (again, said):
+        until(lambda: "running" in said, "the job runs")
+        commit_by_hand(job.science, f"misbehaved-{mark}", rows)
+        until(lambda: total(again.topics, "in") == already + len(rows), "all alerts distributed")
+        commit_by_hand(job.science, f"misbehaved-again-{mark}", rows)
+        until(lambda: total(again.topics, "in") == already + 2 * len(rows), "all alerts distributed")
+    assert len(read_topic(kafka, job.topic("vra"))) == before + 2 * COUNTS["vra"][0]
+    assert len(read_topic(kafka, job.topic(f"good_{mark}"))) == 2 * bright > 0
+    first, second = job.topics.log.read_all()[-2:]
+    assert first.details["filters"][f"raises_{mark}"]["failed"] == len(rows)
+    off = json.loads((Path(config.storage.state) / "filters.json").read_text())
+    for name in ("sleeps", "ends_the_process", "reads_a_column_that_is_not_there", "rule"):
+        assert f"{name}_{mark}" in off
+        assert f"{name}_{mark}" not in second.details["filters"]
+    assert f"good_{mark}" not in off
+    kept = pq.read_table(job.topics.storage.root, partitioning=None).to_pylist()
+    assert any(f"raises_{mark}" in row["failed"] for row in kept)
+    assert not any(f"good_{mark}" in row["failed"] for row in kept)
 
 
 def test_latency_is_measured_from_kafka_to_kafka(distributed):

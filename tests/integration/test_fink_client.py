@@ -12,7 +12,7 @@ from pathlib import Path
 import clients
 import contract_messages
 import pytest
-from fink_client import TRANSFER_VERSIONS, VERSIONS, FinkClient, NoPackages, environment
+from fink_client import TRANSFER_VERSIONS, VERSIONS
 from pipeline import create_topic
 
 pytestmark = pytest.mark.integration
@@ -47,21 +47,6 @@ def sent(kafka: str, unpacked, shared_data: Path) -> Sent:
     assert len({alert["finkclass"] for alert in alerts.values()}) > 3
     assert any(" " in alert["finkclass"] for alert in alerts.values())
     return Sent(kafka, livestream, transfer, alerts)
-
-
-@pytest.fixture
-def new_client(tmp_path: Path):
-    """Return a function that gives a client with an empty home; skips where it cannot be installed."""
-
-    def make(version: str, servers: str) -> FinkClient:
-        try:
-            environment(version)
-        except NoPackages as error:
-            pytest.skip(f"fink-client {version} cannot be had from the package index: {error}")
-        group = uuid.uuid4().hex[:8]
-        return FinkClient(version, tmp_path / f"home-{group}", servers, f"group-{group}")
-
-    return make
 
 
 @pytest.mark.parametrize("version", VERSIONS)
