@@ -2,13 +2,14 @@
 
 How a batch comes in, and what a kill -9 at any instant leaves behind:
 
-1. Spark writes to ``_staging/<commit>/`` — a kill leaves rubbish there; the same batch overwrites it.
+1. Parquet is written to ``_staging/<commit>/`` — a kill leaves rubbish there; the same batch overwrites it.
 2. Files move to ``night=…/<commit>-<k>.parquet`` — a kill leaves files without a commit; the staging folder
    tells which batches were open, and ``recover`` removes what they left before the job goes on.
 3. ``_commits/…/<number>-<commit>.json`` is renamed into place — from here on the batch exists, once.
 4. The staging folder goes.
 
-The name of a batch depends on its streaming query and number only, so running it again replaces, never adds.
+The name of a batch depends only on what it takes in (its streaming query and number, or the first commit of the table
+before it), so running it again replaces, never adds.
 """
 
 from __future__ import annotations

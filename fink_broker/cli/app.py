@@ -27,6 +27,16 @@ app.add_typer(user_app, name="user", help="Who may read which topics with a pass
 app.command()(transfer)
 
 
+def _help_alone(context: typer.Context) -> None:
+    """Print the help of a group of commands where none of them is named, as `fink` alone does."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+for group in (config_app, science_app, filter_app, user_app):
+    group.callback(invoke_without_command=True)(_help_alone)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(__version__)

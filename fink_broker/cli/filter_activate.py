@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fink_broker.errors import ConfigError, UsageError
+from fink_broker.filters.places.limited_file import read_limited
 from fink_broker.filters.registry import BUILT_IN
 from fink_broker.filters.topic_entry import TopicEntry
+from fink_broker.filters.topic_reading import MOST_BYTES
 from fink_broker.filters.topics_file import topic_files
 
 
@@ -39,7 +41,7 @@ def add_topic(path: Path, entry: Mapping[str, str]) -> Path:
     check_new(path, entry["name"])
     file = (path / f"{entry['name']}.toml" if path.is_dir() else path).resolve()
     TopicEntry(**entry).filter(file.parent)  # type: ignore[arg-type]  # the model checks what it is given
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    before = read_limited(file, MOST_BYTES).decode() if file.exists() else ""
     gap = "" if not before else ("\n" if before.endswith("\n") else "\n\n")
     after = before + gap + block(entry)
     if tomllib.loads(after)["topic"][-1] != entry:
@@ -60,9 +62,10 @@ def check_new(path: Path, name: str) -> None:
     """
     if name in BUILT_IN:
         raise ConfigError(f"The broker itself has a topic '{name}'.", "Choose another name.")
-    for file in topic_files(path):
+    files = topic_files(path) if path.is_dir() else [path]
+    for file in filter(Path.exists, files):
         try:
-            topics = tomllib.loads(file.read_text(encoding="utf-8")).get("topic", [])
+            topics = tomllib.loads(read_limited(file, MOST_BYTES).decode()).get("topic", [])
         except (OSError, ValueError) as error:
             raise UsageError(f"{file} cannot be read: {error}.", "Correct it first; nothing was written.") from error
         if any(isinstance(topic, dict) and topic.get("name") == name for topic in topics):

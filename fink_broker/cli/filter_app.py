@@ -9,7 +9,7 @@ import typer
 
 from fink_broker.cli.options import HELP, Conf
 
-filter_app = typer.Typer(context_settings=HELP, no_args_is_help=True)
+filter_app = typer.Typer(context_settings=HELP)
 
 Rule = Annotated[
     str,
@@ -20,14 +20,17 @@ Rule = Annotated[
 
 
 @filter_app.command("list")
-def filter_list(conf: Conf = None) -> int:
-    """List all topics, the broker's and yours: whose they are, on or off and why, what passed so far.
+def filter_list(
+    everything: Annotated[bool, typer.Option("--all", help="Count all alerts ever seen; it may take long.")] = False,
+    conf: Conf = None,
+) -> int:
+    """List all topics, the broker's and yours: whose they are, on or off and why, what passed in the last week.
 
     Your topics stand in the file that the key filters.file names, conf/topics.toml if not set.
     """
     from fink_broker.cli.filter_list import show_list  # noqa: PLC0415
 
-    return show_list(conf)
+    return show_list(conf, everything=everything)
 
 
 @filter_app.command("check")
@@ -86,14 +89,20 @@ def filter_test(
 
 
 @filter_app.command("explain")
-def filter_explain(candid: Annotated[int, typer.Argument(help="The alert.")], conf: Conf = None) -> int:
+def filter_explain(
+    candid: Annotated[int, typer.Argument(help="The alert.")],
+    night: Annotated[
+        str, typer.Option(help="Observing night YYYYMMDD: look there only, which is quicker if the alert is old.")
+    ] = "",
+    conf: Conf = None,
+) -> int:
     """Tell which topics an alert went to, which saw it and let it go, which failed, which were off.
 
     Example: fink filter explain 2480259021315015001
     """
     from fink_broker.cli.filter_explain import explain  # noqa: PLC0415
 
-    return explain(conf, candid)
+    return explain(conf, candid, night)
 
 
 @filter_app.command("on")

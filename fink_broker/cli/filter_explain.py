@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +18,12 @@ from fink_broker.archive import AlertTable, Commit, Layout
 from fink_broker.archive.commits import DataFile
 from fink_broker.cli.configuration import load
 from fink_broker.cli.filter_lookup import all_topics
-from fink_broker.errors import DataError
+from fink_broker.errors import DataError, UsageError
 from fink_broker.filters.users.switches import Switches
 
-_COLOURS = {"passed": "green", "let go": "dim", "failed": "red", "did not see it": "yellow"}
+_UNSEEN = "did not see it"
+_COLOURS = {"passed": "green", "let go": "dim", "failed": "red", _UNSEEN: "yellow"}
+_NIGHT = re.compile(r"\d{8}")
 
 
 @dataclass(frozen=True)
@@ -29,51 +33,90 @@ class Found:
     row: dict[str, Any]
     commit: Commit
 
+    @property
+    def judged(self) -> set[str]:
+        """Names of the filters that judged it.
 
-def explain(conf: str | None, candid: int) -> int:
-    """Print what each topic said of an alert; return the exit code."""
+        Those of a batch can differ from alert to alert: one that is switched off half-way does not see the rest. Rows
+        that do not say it are taken to have been judged by all that saw any alert of their batch.
+        """
+        judged = self.row.get("judged")
+        return set(self.commit.details.get("filters", {}) if judged is None else judged)
+
+
+def explain(conf: str | None, candid: int, night: str = "") -> int:
+    """Print what each topic said of an alert; return the exit code.
+
+    Parameters
+    ----------
+    conf : str or None
+        Configuration file.
+    candid : int
+        The alert.
+    night : str
+        Observing night ``YYYYMMDD`` in whose files it is looked for; empty: in all, the latest first.
+
+    Raises
+    ------
+    UsageError
+        If the night is none.
+    DataError
+        If there is no such alert, or a file cannot be read.
+    """
+    if night and not _NIGHT.fullmatch(night):
+        raise UsageError(f"'{night}' is no observing night.", "Write it as YYYYMMDD.")
     config = load(conf, quiet=True).config
     layout = Layout(config.storage.online)
     with Console(stderr=True).status("looking for the alert"):
-        found = find(AlertTable(layout.table("topics")), candid)
-        known = found is not None or _holds(AlertTable(layout.table("science")), candid)
+        found = find(AlertTable(layout.table("topics")), candid, night)
+        known = found is not None or _holds(AlertTable(layout.table("science")), candid, night)
     if not known:
-        raise DataError(f"The broker holds no alert {candid}.", "Was it cut, or has raw2science not got to it yet?")
+        of = f" of the night {night}" if night else ""
+        raise DataError(f"The broker holds no alert {candid}{of}.", "Was it cut, or has raw2science not got to it yet?")
     if found is None:
         print(f"Alert {candid} has not been filtered yet: `fink start distribution` does that.")
         return 0
     topics, switches = all_topics(config), Switches.of(config)
     saw: dict[str, Any] = found.commit.details.get("filters", {})
+    judged = found.judged
     passed, failed = set(found.row.get("topics") or []), set(found.row.get("failed") or [])
     table = Table("topic", "version", "said", title=f"{found.row.get('objectId')}  candid {candid}")
     table.title_justify = "left"
-    for name in dict.fromkeys([*topics, *saw, *passed, *failed]):
-        word = _word(name, saw, passed, failed)
+    for name in dict.fromkeys([*topics, *saw, *judged, *passed, *failed]):
+        word = _word(name, judged, passed, failed)
         off = switches.off(topics[name]) if name in topics else None
-        why = f" (off: {off.reason})" if off is not None and name not in saw else ""
-        identity = str(saw.get(name, {}).get("identity", ""))
+        why = f" (off: {off.reason})" if off is not None and word == _UNSEEN else ""
+        identity = "" if word == _UNSEEN else str(saw.get(name, {}).get("identity", ""))
         table.add_row(name, escape(identity), f"[{_COLOURS[word]}]{word}[/]{escape(why)}")
     console = Console()
     console.print(table)
-    console.print(f"{len(passed)} topics took it, {len(failed)} failed on it (batch {found.commit.id}).")
+    took = "1 topic" if len(passed) == 1 else f"{len(passed)} topics"
+    console.print(f"{took} took it, {len(failed)} failed on it (batch {found.commit.id}).")
     return 0
 
 
-def find(table: AlertTable, candid: int) -> Found | None:
+def find(table: AlertTable, candid: int, night: str = "") -> Found | None:
     """Return an alert's row of the topics table and the commit it came with, None if it is not there."""
-    for commit in table.log.newest_first():
-        for file in commit.files:
-            if rows := _rows(table, file, candid):
-                return Found(rows[0], commit)
+    for commit, file in _files(table, night):
+        if rows := _rows(table, file, candid):
+            return Found(rows[0], commit)
     return None
 
 
-def _word(name: str, saw: dict[str, Any], passed: set[str], failed: set[str]) -> str:
+def _files(table: AlertTable, night: str) -> Iterator[tuple[Commit, DataFile]]:
+    """Give the files of a night, or of all, the latest first."""
+    for commit in table.log.newest_first():
+        for file in commit.files:
+            if night in ("", file.partition):
+                yield commit, file
+
+
+def _word(name: str, judged: set[str], passed: set[str], failed: set[str]) -> str:
     if name in passed:
         return "passed"
     if name in failed:
         return "failed"
-    return "let go" if name in saw else "did not see it"
+    return "let go" if name in judged else _UNSEEN
 
 
 def _rows(table: AlertTable, file: DataFile, candid: int) -> list[dict[str, Any]]:
@@ -81,7 +124,7 @@ def _rows(table: AlertTable, file: DataFile, candid: int) -> list[dict[str, Any]
     path = f"{table.storage.root}/{file.path}"
     try:
         stored = ds.dataset(path, filesystem=table.storage.files, format="parquet")
-        names = [name for name in ("objectId", "topics", "failed") if name in stored.schema.names]
+        names = [name for name in ("objectId", "topics", "failed", "judged") if name in stored.schema.names]
         found: list[dict[str, Any]] = stored.to_table(columns=names, filter=pc.field("candid") == candid).to_pylist()
     except FileNotFoundError:
         return []
@@ -90,5 +133,5 @@ def _rows(table: AlertTable, file: DataFile, candid: int) -> list[dict[str, Any]
     return found
 
 
-def _holds(table: AlertTable, candid: int) -> bool:
-    return any(_rows(table, file, candid) for commit in table.log.newest_first() for file in commit.files)
+def _holds(table: AlertTable, candid: int, night: str) -> bool:
+    return any(_rows(table, file, candid) for _, file in _files(table, night))

@@ -35,6 +35,7 @@ HISTORY = [f"prv_candidates.{name}" for name in DRAWN]
 #: Fewer alerts than this say little of the share that passes.
 FEW_ALERTS = 100
 _BAR = 40
+_NOTHING = "Nothing was activated."
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def run_test(conf: str | None, wanted: Wanted) -> int:
     Raises
     ------
     UsageError
-        If it takes more than the largest share, and that is not forced.
+        If it shall become a topic, and takes more than the largest share or was tried on too few alerts to tell;
+        unless that is forced.
     """
     config = load(conf, quiet=True).config
     topics_file = Path(config.filters.file)
@@ -102,7 +104,7 @@ def run_test(conf: str | None, wanted: Wanted) -> int:
     tally = _run(entry, alerts, config, wanted)
     console = Console()
     _print(tally, alerts.name, console)
-    _judge(tally, config.filters.largest_share, console, force=wanted.force)
+    _judge(tally, config.filters.largest_share, console, wanted)
     if keys:
         file = add_topic(topics_file, keys)
         console.print(f"{wanted.activate} is a topic now: it stands in {file}.", highlight=False)
@@ -145,22 +147,34 @@ def _print(tally: Tally, name: str, console: Console) -> None:
             number = tally.hours[hour]
             hours.add_row(f"{hour:02d}", f"{number:,}", "█" * max(1, round(_BAR * number / most)))
         console.print(hours)
-    told = f"{tally.passed:,} of {tally.seen:,} alerts of {name} pass: {tally.share:.2%}."
+    passes = "passes" if tally.passed == 1 else "pass"
+    told = f"{tally.passed:,} of {_counted(tally.seen, 'alert')} of {name} {passes}: {tally.share:.2%}."
     console.print(Text(f"{told} {1e3 * tally.seconds / tally.seen:.3f} ms an alert."))
     if tally.failed:
-        console.print(Text(f"The rule failed on {tally.failed:,} alerts, the last time because {tally.error}."))
+        console.print(
+            Text(f"The rule failed on {_counted(tally.failed, 'alert')}, the last time because {tally.error}.")
+        )
 
 
-def _judge(tally: Tally, largest: float, console: Console, *, force: bool) -> None:
-    """Refuse a rule that takes too much."""
+def _judge(tally: Tally, largest: float, console: Console, wanted: Wanted) -> None:
+    """Refuse a rule that takes too much, or one to be activated of which that cannot be told."""
+    much = tally.share > largest
     if tally.seen < FEW_ALERTS:
-        console.print(f"That were only {tally.seen} alerts: the share says little.", highlight=False)
-    if tally.share <= largest:
-        return
-    told = f"The rule takes {tally.share:.2%} of the alerts, more than {largest:.2%} (filters.largest_share)."
-    if not force:
-        raise UsageError(told, "Narrow it down; --force takes it as it is. Nothing was activated.")
-    console.print(Text(f"{told} It was forced."))
+        told = f"{'That was' if tally.seen == 1 else 'Those were'} only {_counted(tally.seen, 'alert')}"
+        told += ": the share says little."
+        if wanted.activate and not much and not wanted.force:
+            raise UsageError(told, f"Test it on {FEW_ALERTS} or more; --force takes it as it is. {_NOTHING}")
+        console.print(told, highlight=False)
+    if much:
+        told = f"The rule takes {tally.share:.2%} of the alerts, more than {largest:.2%} (filters.largest_share)."
+        if not wanted.force:
+            raise UsageError(told, f"Narrow it down; --force takes it as it is. {_NOTHING}")
+        console.print(Text(f"{told} It was forced."))
+
+
+def _counted(number: int, thing: str) -> str:
+    """Return a number of things, such as ``1 alert`` or ``2 alerts``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _keys(entry: Filter, wanted: Wanted, topics_file: Path) -> dict[str, str]:

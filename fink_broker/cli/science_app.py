@@ -9,7 +9,7 @@ import typer
 
 from fink_broker.cli.options import HELP, Conf
 
-science_app = typer.Typer(context_settings=HELP, no_args_is_help=True)
+science_app = typer.Typer(context_settings=HELP)
 
 
 @science_app.command("list")

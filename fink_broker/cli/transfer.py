@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fink_broker.cli.configuration import load
@@ -22,7 +23,7 @@ from fink_broker.stream.transfer.manifest import Manifest
 from fink_broker.stream.transfer.planning import estimate_of
 from fink_broker.stream.transfer.selection import Selection
 from fink_broker.stream.transfer.stopping import Stopped
-from fink_broker.stream.transfer.transfers import Listed, Transfers
+from fink_broker.stream.transfer.transfers import COMPLETE, Listed, Transfers
 
 #: Exit code of a command that a signal ended: this, and the number of the signal.
 BY_SIGNAL = 128
@@ -42,8 +43,44 @@ class TransferOptions:
     dry_run: bool = False
     max_alerts: int = 10_000_000
     resume: str = ""
-    list: bool = False
+    list_all: bool = False
     remove: str = ""
+
+    def check(self) -> None:
+        """See that one thing is asked for, with what belongs to it and nothing else.
+
+        Raises
+        ------
+        UsageError
+            If not.
+        """
+        doing = {"--resume": bool(self.resume), "--list": self.list_all, "--remove": bool(self.remove)}
+        others = [option for option, given in doing.items() if given]
+        selecting = self._selecting()
+        if len(others) > 1 or not (others or selecting) or (others and (self.start or self.stop)):
+            raise UsageError(
+                "It is not clear what to do.",
+                "Give --start and --stop to send alerts, or one of --resume TOPIC, --list, --remove TOPIC.",
+            )
+        if others and selecting:
+            raise UsageError(
+                f"{selecting[0]} does not go with {others[0]}.",
+                "What a transfer sends is said when it begins: with --start and --stop.",
+            )
+        for option, night in (("--start", self.start), ("--stop", self.stop)):
+            if not others and not night:
+                raise UsageError(
+                    f"{option} is missing.",
+                    "Give the first observing night with --start and the last with --stop; one night is both.",
+                )
+
+    def _selecting(self) -> list[str]:
+        """Return the options given that say what a new transfer sends, and where."""
+        usual = TransferOptions()
+        apart = ("resume", "list_all", "remove")
+        names = [field.name for field in fields(self) if field.name not in apart]
+        given = [name for name in names if getattr(self, name) != getattr(usual, name)]
+        return ["--class" if name == "classes" else f"--{name.replace('_', '-')}" for name in given]
 
 
 def transfer(options: TransferOptions, conf: str | None) -> int:
@@ -56,16 +93,11 @@ def transfer(options: TransferOptions, conf: str | None) -> int:
     """
     config = load(conf, quiet=True).config
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    doing = [bool(options.start or options.stop), bool(options.resume), options.list, bool(options.remove)]
-    if sum(doing) != 1:
-        raise UsageError(
-            "It is not clear what to do.",
-            "Give --start and --stop to send alerts, or one of --resume TOPIC, --list, --remove TOPIC.",
-        )
+    options.check()
     with _stopping() as (stop, signals):
         command = _Command(config, console, stop)
         try:
-            if options.list:
+            if options.list_all:
                 command.list_all()
             elif options.remove:
                 command.remove(options.remove)
@@ -153,7 +185,7 @@ class _Command:
 
     def _send(self, manifest: Manifest) -> None:
         topic = manifest.topic
-        if manifest.finished:
+        if manifest.finished and self._transfers.is_whole(manifest):
             print(f"All {manifest.alerts:,} alerts were sent to {topic} by {_moment(manifest.finished)}.")
             self._print_clients(topic)
             return
@@ -208,8 +240,9 @@ def _stopping() -> Iterator[tuple[threading.Event, list[int]]]:
 def _cells(entry: Listed) -> tuple[str, ...]:
     manifest = entry.manifest
     sent = "unknown" if entry.sent is None else f"{entry.sent:,}"
-    state = f"{entry.state} {_moment(manifest.finished)}" if manifest.finished else entry.state
-    return manifest.topic, _moment(manifest.created), f"{manifest.alerts:,}", sent, state, str(manifest.selection)
+    state = f"{COMPLETE} {_moment(manifest.finished)}" if entry.state == COMPLETE else escape(entry.state)
+    selection = escape(str(manifest.selection))
+    return manifest.topic, _moment(manifest.created), f"{manifest.alerts:,}", sent, state, selection
 
 
 def _moment(unix_seconds: float) -> str:

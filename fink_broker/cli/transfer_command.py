@@ -58,7 +58,7 @@ def transfer(  # noqa: PLR0917  # the options of the command
         dry_run=dry_run,
         max_alerts=max_alerts,
         resume=resume,
-        list=list_all,
+        list_all=list_all,
         remove=remove,
     )
     return run(options, conf)

@@ -19,6 +19,7 @@ from fink_broker.service.kafka_users import (
     check_name,
     check_password,
     check_prefix,
+    group_of,
     is_embedded,
     login_servers,
     new_password,
@@ -30,18 +31,18 @@ FIRST_STEPS = """
 From Python, with any fink-client (before 10 leave out survey, before 8.1 write group_id for group.id):
   import os
   from fink_client.consumer import AlertConsumer
-  config = {{"bootstrap.servers": "{login}", "group.id": "{name}_group",
+  config = {{"bootstrap.servers": "{login}", "group.id": "{group}",
             "username": "{name}", "password": os.environ["FINK_PASSWORD"]}}
   with AlertConsumer(["{topic}"], config, survey="ztf") as consumer:
       topic, alert, key = consumer.poll(10)
 By the commands of fink-client 8.0 and older:
-  fink_client_register -username {name} -password "$FINK_PASSWORD" -group_id {name}_group -mytopics {topic} \
+  fink_client_register -username {name} -password "$FINK_PASSWORD" -group_id {group} -mytopics {topic} \
 -servers {login}
   fink_consumer --display"""
 
 PLAIN_STEPS = """
 Newer commands never send a password; on this machine they need none:
-  finkctl auth register -survey ztf -username {name} -groupid {name}_group -servers {plain}
+  finkctl auth register -survey ztf -username {name} -groupid {group} -servers {plain}
   finkctl topic subscribe -survey ztf -name {topic}
   finkctl stream -survey ztf --display"""
 
@@ -154,6 +155,7 @@ def _print_first_steps(name: str, login: str, prefixes: list[str], config: Confi
     """Print how to read a topic the user may read: one that is filled, where there is one."""
     filled = [f"{config.distribution.prefix}{topic}_{config.survey}" for topic in config.distribution.topics]
     topic = next((topic for topic in filled if topic.startswith(tuple(prefixes))), f"{prefixes[0]}…")
-    print(FIRST_STEPS.format(name=name, login=login, topic=topic))
+    group = group_of(name)
+    print(FIRST_STEPS.format(name=name, login=login, topic=topic, group=group))
     if is_embedded(config):
-        print(PLAIN_STEPS.format(name=name, plain=config.embedded_servers, topic=topic))
+        print(PLAIN_STEPS.format(name=name, plain=config.embedded_servers, topic=topic, group=group))

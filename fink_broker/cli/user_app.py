@@ -8,7 +8,7 @@ import typer
 
 from fink_broker.cli.options import HELP, Conf
 
-user_app = typer.Typer(context_settings=HELP, no_args_is_help=True)
+user_app = typer.Typer(context_settings=HELP)
 
 Name = Annotated[str, typer.Argument(help="Name the user logs in with.")]
 

@@ -262,11 +262,18 @@ class FiltersConfig(Section):
         description="TOML file of your own topics, read again whenever it changes; where there is none, there are none",
     )
     function_seconds: float = Field(
-        2.0, gt=0, description="seconds a function of a user may take on a batch before it is switched off"
+        2.0,
+        gt=0,
+        description="seconds a rule of a user, and all functions of users together, may take on a batch before one is "
+        "switched off",
     )
     failures: int = Field(3, ge=1, description="failed batches in a row after which a user's filter is switched off")
     largest_share: float = Field(
-        0.05, gt=0, le=1, description="share of a night's alerts beyond which `fink filter test` warns of a rule"
+        0.05,
+        gt=0,
+        le=1,
+        description="share of a night's alerts beyond which `fink filter test` refuses a rule; --force activates it "
+        "all the same",
     )
     sdss: Literal["service", "none"] = Field(
         "service", description="who tells stars of the SDSS beside kilonova candidates; no answer: they pass"

@@ -18,6 +18,8 @@ import pyarrow as pa
 from fink_broker.alert.lightcurve import Mask
 from fink_broker.errors import ConfigError
 from fink_broker.filters.filter import Filter
+from fink_broker.filters.judgement import Judgement
+from fink_broker.filters.trial import TRIAL_ALERTS, expected_seconds
 from fink_broker.filters.users.answer import Answer
 from fink_broker.filters.users.arguments import inputs_of, raw_columns
 from fink_broker.filters.users.functions import UserFunction
@@ -32,7 +34,16 @@ log = logging.getLogger(__name__)
 #: Time that may go into finding the alerts of a batch a trusted filter raises on.
 ISOLATION_SECONDS = 0.25
 #: Why a filter is off whose function could not be loaded; one that merely lacks a package is tried again.
-_LOAD_CAUSES: dict[str, Cause] = {"raised": "unfit", "slow": "slow", "crashed": "crashed"}
+_LOAD_CAUSES: dict[str, Cause] = {"raised": "unfit", "waited": "unfit", "slow": "slow", "crashed": "crashed"}
+#: Time beyond that for imports until batches no longer wait for them.
+GRACE_SECONDS = 2.0
+#: Time at most until the thread of the imports has ended when the engine is closed.
+CLOSE_SECONDS = 2.0
+#: A user's function has its fair share of the time as long as it takes no longer than this, and this an alert.
+FAIR_SECONDS = 0.2
+FAIR_SECONDS_AN_ALERT = 0.01
+#: Batches in a row after which a user's function is switched off that took more than its fair share.
+MOST_UNFAIR = 3
 #: A batch counts as failed where a filter could not judge more than this share of it.
 FAILED_SHARE = 0.5
 
@@ -50,13 +61,16 @@ class Engine:
     switches : Switches, optional
         Which are off; kept in memory if not given.
     function_seconds : float
-        Time a filter of a user may take on a batch.
+        Time a rule of a user may take on a batch, and all functions of users together. When these use it up, the one
+        that took most of it is switched off, and those not asked yet fail on that batch. One that takes more than a
+        fair share of it three times in a row is switched off as well.
     failures : int
         Failed batches in a row after which a user's filter is switched off.
     schema : pyarrow.Schema, optional
         Of the alerts to come; see `fit`.
     import_seconds : float
-        Time the import of a user's function may take.
+        Time the imports of users' functions may take together. Batches that come later than that, and they are still
+        not there, are judged without: these functions fail on them.
     """
 
     def __init__(
@@ -73,12 +87,14 @@ class Engine:
         self._switches = switches or Switches()
         self._seconds, self._failures = function_seconds, failures
         self._streak: Counter[str] = Counter()
+        self._unfair: Counter[str] = Counter()
+        self._tried: set[str] = set()
+        self._import_seconds = import_seconds
         self._schema: pa.Schema | None = None
         self._unfit: dict[str, str] = {}
         self._inputs: dict[str, Inputs] = {}
         self._runner = self._new_runner(import_seconds)
-        self._loading = threading.Thread(target=self._load, name="users' functions", daemon=True)
-        self._loading.start()
+        self._begin_loading()
         if schema is not None:
             self.fit(schema)
 
@@ -90,22 +106,24 @@ class Engine:
 
     @property
     def ready(self) -> bool:
-        """Whether users' functions have been imported; until then `reads` and `judge` wait."""
+        """Whether users' functions have been imported; until then `judge` waits, but not for ever."""
         return not self._loading.is_alive()
 
     @property
     def outdated(self) -> bool:
         """Whether a user's function has been switched on that is not loaded here: time for another engine."""
         self._switches.refresh()
+        if not self.ready:
+            return False
         known = self._runner.arguments.keys() | self._runner.lost.keys()
         functions = [entry for entry in self.filters if isinstance(entry.rule, UserFunction)]
         gone = [entry for entry in functions if entry.name in self._runner.lost or entry.name not in known]
-        return self.ready and any(self._switches.off(entry) is None for entry in gone)
+        return any(self._switches.off(entry) is None for entry in gone)
 
     @property
     def reads(self) -> tuple[str, ...]:
         """Columns that a table for `judge` should have; of some only one of several spellings exists."""
-        self._loading.join()
+        self._wait()
         paths: dict[str, None] = {}
         for entry in self.filters:
             if isinstance(entry.rule, UserFunction):
@@ -125,9 +143,11 @@ class Engine:
         return {name: off.reason for name, off in found.items() if off is not None}
 
     def close(self) -> None:
-        """End the process of users' functions."""
-        self._loading.join()
-        self._runner.close()
+        """End the process of users' functions, also where it hangs in an import."""
+        self._runner.abandon()
+        self._loading.join(CLOSE_SECONDS)
+        if self.ready:
+            self._runner.close()
 
     def fit(self, schema: pa.Schema) -> None:
         """See which filters can be evaluated on alerts of a schema; users' filters that cannot are switched off.
@@ -137,13 +157,13 @@ class Engine:
         schema : pyarrow.Schema
             All columns of the table, or those in `reads`.
         """
-        self._loading.join()
-        self._schema, self._unfit, self._inputs = schema, {}, {}
+        ready = self._wait()
+        self._schema, self._unfit, self._inputs = (schema if ready else None), {}, {}
         for entry in self.filters:
             try:
                 if not isinstance(entry.rule, UserFunction):
                     entry.rule.check(schema)
-                elif entry.name in self._runner.arguments:
+                elif ready and entry.name in self._runner.arguments:
                     self._inputs[entry.name] = inputs_of(self._runner.arguments[entry.name], schema)
             except Exception as error:  # a rule that raises instead of telling is as unfit
                 self._unfit[entry.name] = str(error) if isinstance(error, ConfigError) else told(error)
@@ -161,24 +181,30 @@ class Engine:
 
     def begin(self, table: pa.Table) -> Judgement:
         """Do what `judge` does, but return as soon as the filters the broker trusts have judged."""
-        self._loading.join()
+        ready = self._wait()
         if self._schema is None or not self._schema.equals(table.schema):
             self.fit(table.schema)
         self._switches.refresh()
         on = [entry for entry in self.filters if self._switches.off(entry) is None]
         users = [entry for entry in on if entry.name in self._inputs and entry.name not in self._runner.lost]
-        users = users if len(table) else []
+        users = users if len(table) and ready else []
         self._send(table, users)
         view = AlertView(table)
         trusted = [self._decide(entry, view) for entry in on if not isinstance(entry.rule, UserFunction)]
-        return Judgement(self, trusted, users)
+        if not ready:  # no alert goes by unseen: it is said who has not judged it
+            late = [entry for entry in on if isinstance(entry.rule, UserFunction)]
+            trusted += [Verdict.failure(entry, len(view), 0.0, "users' functions are not loaded yet") for entry in late]
+        return Judgement(self.filters, trusted, lambda: self.collect(users))
 
     def collect(self, users: Sequence[Filter]) -> list[Verdict]:
         """Wait for the verdicts of users' functions on the batch that was begun last."""
         if not users:
             return []
         entries = {entry.name: entry for entry in users}
-        return [self._verdict(entries[answer.name], answer) for answer in self._runner.collect()]
+        verdicts = [self._verdict(entries[answer.name], answer) for answer in self._runner.collect()]
+        if self._runner.is_down:
+            self._begin_loading()
+        return verdicts
 
     def _new_runner(self, import_seconds: float) -> Runner:
         """Return what runs users' functions that are on, or were off for want of a package or a column."""
@@ -189,10 +215,22 @@ class Engine:
                 functions[entry.name] = entry.rule
         return Runner(functions, self._seconds, import_seconds)
 
+    def _begin_loading(self) -> None:
+        self._until = time.monotonic() + self._import_seconds + GRACE_SECONDS
+        self._loading = threading.Thread(target=self._load, name="users' functions", daemon=True)
+        self._loading.start()
+
+    def _wait(self) -> bool:
+        """Wait for users' functions as long as they may take; return whether they are loaded."""
+        self._loading.join(max(0.0, self._until - time.monotonic()))
+        return self.ready
+
     def _load(self) -> None:
+        before = set(self._runner.lost)
         self._runner.load()
         for entry in self.filters:
-            if loss := self._runner.lost.get(entry.name):
+            loss = self._runner.lost.get(entry.name)
+            if loss is not None and entry.name not in before:
                 self._switch_off(entry, _LOAD_CAUSES[loss.cause], loss.reason)
 
     def _send(self, table: pa.Table, users: Sequence[Filter]) -> None:
@@ -205,6 +243,14 @@ class Engine:
         """Return the verdict of a filter that runs here."""
         if entry.name in self._unfit:
             return Verdict.failure(entry, len(view), 0.0, self._unfit[entry.name])
+        if not entry.built_in and entry.name not in self._tried and len(view) > TRIAL_ALERTS:
+            self._tried.add(entry.name)
+            expected = expected_seconds(entry.rule.decide, view, self._seconds)
+            if expected > self._seconds:
+                what = f"it would take {expected:.1f} s on a batch of {len(view)} alerts, more than {self._seconds:g} s"
+                verdict = Verdict.failure(entry, len(view), 0.0, what)
+                self._remember(verdict, "slow")
+                return verdict
         started, error = time.perf_counter(), ""
         try:
             passed = _whole(entry, view)
@@ -223,21 +269,29 @@ class Engine:
 
     def _verdict(self, entry: Filter, answer: Answer) -> Verdict:
         verdict = Verdict(entry, answer.passed, answer.failed, answer.seconds, answer.error)
-        self._remember(verdict, answer.cause if answer.cause in ("slow", "crashed") else "")
+        fair = FAIR_SECONDS + FAIR_SECONDS_AN_ALERT * len(answer.failed)
+        self._unfair[entry.name] = self._unfair[entry.name] + 1 if answer.seconds > fair else 0
+        if answer.cause in ("slow", "crashed"):
+            self._remember(verdict, answer.cause, self._runner.lost[entry.name].reason)
+        elif self._unfair[entry.name] >= MOST_UNFAIR:
+            what = f"it took more than {fair:.1f} s on {len(answer.failed)} alerts, {MOST_UNFAIR} batches in a row"
+            self._remember(verdict, "slow", what)
+        else:
+            self._remember(verdict, answer.cause)
         return verdict
 
-    def _remember(self, verdict: Verdict, cause: str) -> None:
+    def _remember(self, verdict: Verdict, cause: str, reason: str = "") -> None:
         """Count failures, and switch a user's filter off where it has had enough of them."""
         entry = verdict.filter
         if verdict.error:
             log.warning("The filter %s failed on %s alerts: %s.", entry.name, int(verdict.failed.sum()), verdict.error)
-        if entry.built_in:
+        if entry.built_in or cause == "waited":  # others are to blame
             return
         bad = len(verdict.failed) > 0 and verdict.failed.mean() > FAILED_SHARE
         self._streak[entry.name] = self._streak[entry.name] + 1 if bad else 0
-        if cause:
-            slow = verdict.error or f"it took {verdict.seconds:.1f} s on a batch, more than {self._seconds:g} s"
-            self._switch_off(entry, "crashed" if cause == "crashed" else "slow", slow)
+        if cause in ("slow", "crashed"):
+            slow = f"it took {verdict.seconds:.1f} s on a batch, more than {self._seconds:g} s"
+            self._switch_off(entry, "crashed" if cause == "crashed" else "slow", reason or verdict.error or slow)
         elif self._streak[entry.name] >= self._failures:
             self._switch_off(entry, "failed", f"{self._failures} batches in a row failed, the last: {verdict.error}")
 
@@ -256,42 +310,12 @@ class Engine:
         return not isinstance(entry.rule, UserFunction) or entry.name in self._inputs
 
     def _switch_off(self, entry: Filter, cause: Cause, reason: str) -> None:
-        self._streak[entry.name] = 0
+        self._streak[entry.name] = self._unfair[entry.name] = 0
         self._switches.switch_off(entry, cause, reason.rstrip("."))
         log.warning(
             "The filter %s of %s is switched off: %s. `fink filter on %s` switches it on again.",
             entry.name, entry.owner, reason.rstrip("."), entry.name,
         )  # fmt: skip
-
-
-class Judgement:
-    """What filters say of a batch: those the broker trusts at once, those of users when they are asked for.
-
-    Parameters
-    ----------
-    engine : Engine
-        Whose it is.
-    trusted : list of Verdict
-        Verdicts that are there.
-    users : sequence of Filter
-        Filters whose verdicts are still to come.
-    """
-
-    def __init__(self, engine: Engine, trusted: list[Verdict], users: Sequence[Filter]) -> None:
-        self.trusted = trusted
-        self._engine, self._users = engine, users
-        self._late: list[Verdict] | None = None
-
-    def late(self) -> list[Verdict]:
-        """Wait for the verdicts of users' functions: at most their time each."""
-        if self._late is None:
-            self._late = self._engine.collect(self._users)
-        return self._late
-
-    def all(self) -> list[Verdict]:
-        """Return all verdicts in the order of the filters."""
-        found = {verdict.filter.name: verdict for verdict in [*self.trusted, *self.late()]}
-        return [found[entry.name] for entry in self._engine.filters if entry.name in found]
 
 
 def _whole(entry: Filter, view: AlertView) -> Mask:

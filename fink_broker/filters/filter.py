@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from fink_broker.errors import ConfigError
@@ -65,8 +66,9 @@ class Filter:
                 f"Use lower-case letters, digits and underscores, with a letter first, at most {LONGEST_NAME}.",
             )
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """The version, with a digest of the rule: it changes with the rule even where the version was forgotten."""
-        digest = hashlib.sha256(self.rule.text.encode()).hexdigest()[:8]
+        """The version, with a digest of the rule and of what the topic carries: it changes with them in any case."""
+        content = "\0".join([self.rule.text, self.output, *self.columns])
+        digest = hashlib.sha256(content.encode()).hexdigest()[:8]
         return f"{self.version}-{digest}"

@@ -23,8 +23,13 @@ BELONGS_TO = {
     "before": "area",
     "days": "area",
 }
-#: Clients take topics of these names for something else: data transfers and cross-matches.
-RESERVED_PREFIXES = ("ftransfer_", "fxmatch_")
+#: Clients take topics that begin like this for something else, which they read in other ways.
+RESERVED_TOPICS = {
+    "ftransfer_": "data transfers",
+    "fxmatch_": "cross-matches",
+    "fink_ai_": "predictions",
+    "fink_ztf_": "counters of a night",
+}
 
 Moment = datetime | date | float | str
 
@@ -87,8 +92,7 @@ class TopicEntry(BaseModel):
     def companions(self, folder: Path) -> list[Path]:
         """Return the files beside the topics file on which the topic depends: when they change, it does."""
         if self.function is not None:
-            source = UserFunction(self.function, str(folder)).source
-            return [] if source is None else [source]
+            return list(UserFunction(self.function, str(folder)).sources)
         return [folder / path for path in (self.watchlist, self.area) if path is not None]
 
     def _rule(self, folder: Path) -> Rule:
@@ -97,7 +101,9 @@ class TopicEntry(BaseModel):
         if self.watchlist is not None:
             from fink_broker.filters.places.watchlist import Watchlist  # noqa: PLC0415 # brings astropy
 
-            return Watchlist(folder / self.watchlist, self.radius_arcsec)
+            watchlist = Watchlist(folder / self.watchlist, self.radius_arcsec)
+            watchlist.load()  # now, not when the first alerts wait for it
+            return watchlist
         if self.area is not None:
             from fink_broker.filters.places.area import Area  # noqa: PLC0415 # brings astropy
 
@@ -120,11 +126,14 @@ class TopicEntry(BaseModel):
         if dotted := [name for name in self.columns if "." in name]:
             whole = dotted[0].partition(".")[0]
             raise ConfigError(f"'columns' names the field '{dotted[0]}'.", f"Columns go out whole: give '{whole}'.")
-        if self.name.startswith(RESERVED_PREFIXES):
-            raise ConfigError(
-                f"Names that begin with {' or '.join(RESERVED_PREFIXES)} are reserved.",
-                "Choose another: clients take them for data transfers and cross-matches.",
-            )
+        for start, meaning in RESERVED_TOPICS.items():
+            # the topic is <prefix><name>_<survey>: whichever prefix is configured, none may begin with what is taken
+            for begin in (start, start.removeprefix("fink_")):
+                if f"{self.name}_".startswith(begin):
+                    raise ConfigError(
+                        f"'{self.name}' begins with '{begin}', which is reserved.",
+                        f"Choose another name: clients take topics {start}… for {meaning}.",
+                    )
 
 
 def told(error: ValidationError) -> tuple[str, str]:

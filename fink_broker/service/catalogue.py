@@ -131,8 +131,8 @@ SERVICES: dict[str, Service] = {
         Service(
             "distribution",
             "fink_broker.stream.distribution:run",
-            "evaluate the filters and send alerts to their topics",
-            SPARK,
+            "evaluate the filters and send alerts to their topics (options of Spark are accepted and ignored)",
+            SPARK,  # scripts pass them to all jobs alike
             kafka=("output_servers",),
         ),
         Service(

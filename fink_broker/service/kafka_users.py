@@ -38,6 +38,8 @@ MECHANISM = ScramMechanism.SCRAM_SHA_512
 #: rounds of hashing, 4096 (the least Kafka takes) to 16384 (the most)
 ITERATIONS = 8192
 LEAST_PASSWORD = 8
+#: how the names of the broker's own consumer groups begin: what it has read stands there, so users keep out
+OWN_GROUPS = "fink_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _PASSWORD = re.compile(r"[!-~]+")
@@ -273,12 +275,24 @@ def new_password() -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(24))
 
 
-def _rights(name: str, prefix: str) -> tuple[AclBinding, AclBinding]:
-    """Return what reading takes: the topics, which includes seeing that they are there, and a consumer group."""
-    who = (f"User:{name}", "*", AclOperation.READ, AclPermissionType.ALLOW)
+def group_of(name: str) -> str:
+    """Return a name for a consumer group of a user, one he may use."""
+    return f"{name}_group" if not name.startswith(OWN_GROUPS) else f"group_{name}"
+
+
+def _rights(name: str, prefix: str) -> tuple[AclBinding, ...]:
+    """Return what reading takes: the topics, which includes seeing that they are there, and a consumer group.
+
+    Any group, but not the broker's own: whoever may read as one can also set where it goes on reading. What is denied
+    outweighs what is allowed.
+    """
+    user = f"User:{name}", "*"
+    allowed = (*user, AclOperation.READ, AclPermissionType.ALLOW)
+    denied = (*user, AclOperation.ALL, AclPermissionType.DENY)
     return (
-        AclBinding(ResourceType.TOPIC, prefix, ResourcePatternType.PREFIXED, *who),
-        AclBinding(ResourceType.GROUP, "*", ResourcePatternType.LITERAL, *who),
+        AclBinding(ResourceType.TOPIC, prefix, ResourcePatternType.PREFIXED, *allowed),
+        AclBinding(ResourceType.GROUP, "*", ResourcePatternType.LITERAL, *allowed),
+        AclBinding(ResourceType.GROUP, OWN_GROUPS, ResourcePatternType.PREFIXED, *denied),
     )
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from fink_broker.alert.survey import SURVEYS
 from fink_broker.archive import AlertTable, Commit, Layout
@@ -31,13 +31,14 @@ from fink_broker.archive.storage import Storage
 from fink_broker.config import Config
 from fink_broker.config.paths import free_gib
 from fink_broker.config.secrets import distribution_credentials
+from fink_broker.errors import DataError, ServiceError
 from fink_broker.filters.verdict import Verdict
 from fink_broker.stream import kafka_io
 from fink_broker.stream.batch_tally import BatchTally
 from fink_broker.stream.filter_set import FilterSet
 from fink_broker.stream.handoff import Intake
-from fink_broker.stream.routing import names_by_alert, route
-from fink_broker.stream.sending import Ends, Identity, Sender, headers_of, partition_of, sent_since
+from fink_broker.stream.routing import route, verdict_table
+from fink_broker.stream.sending import Ends, Sender, Sent, headers_of, partition_of, sent_since
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +67,21 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: bytes) -> Plan:
-        """Read it back."""
-        content = json.loads(text)
-        ends = {topic: {int(number): end for number, end in by.items()} for topic, by in content["ends"].items()}
-        return cls(content["inputs"], ends)
+        """Read it back.
+
+        Raises
+        ------
+        ValueError
+            If the text is no plan.
+        """
+        try:
+            content = json.loads(text)
+            ends = {
+                topic: {int(number): int(end) for number, end in by.items()} for topic, by in content["ends"].items()
+            }
+            return cls([str(name) for name in content["inputs"]], ends)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"it lacks {error}") from error
 
 
 class Distribution:
@@ -120,12 +132,13 @@ class Distribution:
                     self._run(stop, say)
                     return
                 except KafkaException as error:
+                    self._must_pass(error.args[0])
                     say(f"waiting for Kafka ({error.args[0].str()})")
                     stop.wait(1.0)
 
     def _run(self, stop: threading.Event, say: Callable[[str], None]) -> None:
         """Send batch after batch until told to stop; a batch that has begun is finished first."""
-        sender = Sender(self._options, self.config.distribution.compression)
+        sender = Sender(self._options, self.config.distribution.compression, stop)
         self._create_topics(sender)
         self._recover(sender, say)
         say("running")
@@ -134,13 +147,13 @@ class Distribution:
                 self._create_topics(sender)
             commits = self._intake.waiting()
             if commits and self._has_space(stop, say):
-                self._process(commits, sender, frozenset())
+                self._process(commits, sender, {})
 
     def _recover(self, sender: Sender, say: Callable[[str], None]) -> None:
         """Finish the batch that was cut short, if one was."""
         self.topics.recover()
         self._intake.recover()
-        plan = Plan.from_json(self._plans.read(PLAN)) if self._plans.exists(PLAN) else None
+        plan = self._read_plan()
         commits = self._intake.waiting(most=len(plan.inputs)) if plan else []
         if plan is None or [commit.id for commit in commits] != plan.inputs:
             return
@@ -149,8 +162,34 @@ class Distribution:
         log.info("a batch was cut short after %s messages; it goes on", len(sent))
         self._process(commits, sender, sent)
 
-    def _process(self, commits: list[Commit], sender: Sender, sent: set[Identity] | frozenset[Identity]) -> None:
-        """Judge, encode, send, commit."""
+    def _read_plan(self) -> Plan | None:
+        if not self._plans.exists(PLAN):
+            return None
+        try:
+            return Plan.from_json(self._plans.read(PLAN))
+        except ValueError as error:
+            raise DataError(
+                f"{self._plans.uri(PLAN)}, the plan of the batch that was sent last, is damaged: {error}.",
+                "Remove it: if that batch was cut short, some of its alerts will be on their topics twice.",
+            ) from error
+
+    @staticmethod
+    def _must_pass(error: KafkaError) -> None:
+        """Raise ServiceError if an error of Kafka's is none that time may mend."""
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            raise ServiceError(
+                "Kafka refuses an alert because of its size.",
+                f"Let every output topic, and Kafka itself, take messages of {kafka_io.MAX_MESSAGE_BYTES} bytes: "
+                "max.message.bytes of the topics, message.max.bytes of Kafka.",
+            )
+        if error.code() not in kafka_io.PASSING and not error.retriable():
+            raise ServiceError(
+                f"Kafka does not take the alerts: {error.str()}.",
+                "Check the section [distribution] of the configuration and the rights of its user. Nothing was lost.",
+            )
+
+    def _process(self, commits: list[Commit], sender: Sender, sent: Sent) -> None:
+        """Judge, encode, send what is not there yet, commit."""
         started = time.time()
         batch_id = f"topics-{commits[0].id}"
         inputs = [commit.id for commit in commits]
@@ -172,41 +211,40 @@ class Distribution:
         self._intake.take(commits)
         log.info("%s alerts, %s messages (%s)", total, tally.messages.total(), batch_id)
 
-    def _send(
-        self, alerts: pa.Table, sender: Sender, sent: set[Identity] | frozenset[Identity], tally: BatchTally
-    ) -> pa.Table:
+    def _send(self, alerts: pa.Table, sender: Sender, sent: Sent, tally: BatchTally) -> pa.Table:
         """Send some alerts to the topics they pass; return what was said of each."""
         judgement = self.filters.begin(alerts)
         self._route(alerts, judgement.trusted, sender, sent, tally)
-        self._route(alerts, judgement.late(), sender, sent, tally)  # users' functions delay nobody else's messages
+        self._route(alerts, judgement.late(), sender, sent, tally)  # others' messages are on their way meanwhile
         verdicts = judgement.all()
         tally.add(alerts, verdicts)
-        return pa.table(
-            {
-                "candid": alerts["candid"],
-                "objectId": alerts["objectId"],
-                "topics": names_by_alert(verdicts, len(alerts), "passed"),
-                "failed": names_by_alert(verdicts, len(alerts), "failed"),
-            }
-        )
+        return verdict_table(alerts, verdicts, self._already(alerts, sent, verdicts, tally))
 
-    def _route(
-        self,
-        alerts: pa.Table,
-        verdicts: list[Verdict],
-        sender: Sender,
-        sent: set[Identity] | frozenset[Identity],
-        tally: BatchTally,
-    ) -> None:
+    def _route(self, alerts: pa.Table, verdicts: list[Verdict], sender: Sender, sent: Sent, tally: BatchTally) -> None:
         candids, objects = alerts["candid"].to_pylist(), alerts["objectId"].to_pylist()
         for message in route(alerts, verdicts):
-            topic, version = self.topic(message.filter.name), message.filter.identity
-            candid, object_id = candids[message.row], objects[message.row] or ""
-            if (topic, candid, version) not in sent:
+            topic, candid, object_id = self.topic(message.filter.name), candids[message.row], objects[message.row] or ""
+            if (topic, candid) not in sent:
                 partition = partition_of(object_id, self.config.distribution.partitions)
-                headers = headers_of(candid, object_id, message.filter.name, version)
+                headers = headers_of(candid, object_id, message.filter.name, message.filter.identity)
                 sender.send(topic, partition, message.key, message.value, headers)
             tally.messages[topic] += 1
+
+    def _already(
+        self, alerts: pa.Table, sent: Sent, verdicts: list[Verdict], tally: BatchTally
+    ) -> dict[int, list[str]]:
+        """Return by row the filters that let an alert pass before the batch was cut short, and would not now."""
+        if not sent:
+            return {}
+        places = {candid: row for row, candid in enumerate(alerts["candid"].to_pylist())}
+        passed = {verdict.filter.name: verdict.passed for verdict in verdicts}
+        before: dict[int, list[str]] = {}
+        for (topic, candid), name in sent.items():
+            row = places.get(candid)
+            if row is not None and not (name in passed and passed[name][row]):
+                before.setdefault(row, []).append(name)
+                tally.messages[topic] += 1
+        return before
 
     def _chunks(self, commits: list[Commit]) -> Iterator[tuple[str, Iterator[pa.Table]]]:
         """Give the alerts of some commits by night, some at a time: an alert is 70 kB."""

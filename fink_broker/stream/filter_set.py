@@ -10,16 +10,20 @@ from types import TracebackType
 import pyarrow as pa
 
 from fink_broker.config import Config
-from fink_broker.filters.engine import Engine, Judgement
+from fink_broker.filters.engine import Engine
 from fink_broker.filters.filter import Filter
+from fink_broker.filters.judgement import Judgement
 from fink_broker.filters.registry import find_filters
 from fink_broker.filters.topics_file import TopicsFile
+from fink_broker.filters.users.runner import IMPORT_SECONDS
 from fink_broker.filters.users.switches import Switches
 
 log = logging.getLogger(__name__)
 
 #: between two looks at the topics file
 LOOK_SECONDS = 1.0
+#: that imports of users' functions may take together when the topics file has changed: the filters of before go on
+RELOAD_SECONDS = 30.0
 
 
 class FilterSet:
@@ -53,7 +57,7 @@ class FilterSet:
         return list(self._ready.filters)
 
     def __enter__(self) -> FilterSet:
-        self._engine = self._new_engine()
+        self._engine = self._new_engine(IMPORT_SECONDS)
         return self
 
     def __exit__(
@@ -76,7 +80,7 @@ class FilterSet:
         if self._file.changed() or (self._coming is None and self._ready.outdated):
             if self._coming is not None:
                 self._coming.close()
-            self._coming = self._new_engine()
+            self._coming = self._new_engine(RELOAD_SECONDS)
         if self._coming is None or not self._coming.ready:
             return False
         self._ready.close()
@@ -94,7 +98,9 @@ class FilterSet:
             raise RuntimeError("filters are in force only within their context")
         return self._engine
 
-    def _new_engine(self) -> Engine:
+    def _new_engine(self, import_seconds: float) -> Engine:
         settings = self._config.filters
         filters = [*self._own, *self._file.filters]
-        return Engine(filters, self._switches, settings.function_seconds, settings.failures)
+        return Engine(
+            filters, self._switches, settings.function_seconds, settings.failures, import_seconds=import_seconds
+        )

@@ -1,7 +1,8 @@
 """How a job takes in what the job before it committed: whole batches, through the commit log.
 
-The stream is a pulse: at each beat the job looks whether the log before it has grown, and reads the rows of new
-commits from the Parquet files they name. So a stage never sees a file half-written or left over, knows how many
+At each turn a job looks whether the log before it has grown, and reads the rows of new commits from the Parquet files
+they name. raw2science gets its turns from a stream that is only a pulse; distribution takes one five times a second.
+So a stage never sees a file half-written or left over, knows how many
 alerts must come out, and looks no longer after a year than after a minute (Spark's own file source lists and
 remembers every file there ever was). What a job has taken in stands in its own commits.
 """

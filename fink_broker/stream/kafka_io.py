@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
@@ -22,12 +23,26 @@ PASSING = (
     KafkaError.NOT_CONTROLLER,
     KafkaError.BROKER_NOT_AVAILABLE,
     KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError._MSG_TIMED_OUT,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._PURGE_QUEUE,
+    KafkaError._PURGE_INFLIGHT,
+    KafkaError._FATAL,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+    KafkaError.UNKNOWN_PRODUCER_ID,
 )
 
 #: largest message in bytes (an alert is 70 kB; its key 15 kB)
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 Say = Callable[[str], None]
+Answer = TypeVar("Answer")
 
 
 def client_options(servers: str, protocol: str, mechanism: str, credentials: Credentials | None) -> dict[str, str]:
@@ -122,9 +137,23 @@ def _widen(admin: AdminClient, partitions: dict[str, int]) -> None:
         _await(answer, f"to give the topic {name} {partitions[name]} partitions", None)
 
 
+def answer_of(asked: Future[Answer], seconds: float) -> Answer:
+    """Return the answer of an administrative question.
+
+    Raises
+    ------
+    KafkaException
+        If it failed, or did not come in time.
+    """
+    try:
+        return asked.result(timeout=seconds)
+    except TimeoutError as error:  # the client's own time-out, which is no KafkaException
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error
+
+
 def _await(answer: Future[None], what: str, harmless: int | None) -> None:
     try:
-        answer.result(timeout=20)
+        answer_of(answer, 20.0)
     except KafkaException as error:
         if error.args[0].code() in PASSING:
             raise

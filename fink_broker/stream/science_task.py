@@ -99,29 +99,65 @@ def split(files: Sequence[DataFile], tasks: int) -> list[tuple[DataFile, ...]]:
 def run_task(task: Task) -> Done:
     """Cut, classify, write; return what was done."""
     config, pipeline = _ready(task.settings)
-    table, target = AlertTable(task.source), Storage(task.target)
-    folder = f"night={task.files[0].partition}"
-    target.make_folder(folder)
-    temporary = f"{folder}/_{task.name}.{os.getpid()}.tmp"
-    done, writer = Done(), None
-    try:
-        with target.files.open_output_stream(f"{target.root}/{temporary}") as stream:
-            for alerts in _chunks(table, task.files, config.science.batch_alerts):
-                cut = failed_cut(alerts, config.quality)
-                enriched = enrich(alerts.filter(pc.is_null(cut)), pipeline)
-                if writer is None:
-                    writer = pq.ParquetWriter(stream, enriched.schema, **WRITING)
-                    done += Done(schemas=frozenset({enriched.schema.remove_metadata().serialize().to_pybytes()}))
-                writer.write_table(enriched.cast(writer.schema))
-                done += Done(Counter(cut.drop_null().to_pylist()), _outcomes(enriched))
-            if writer is not None:
-                writer.close()
-        target.move(temporary, f"{folder}/{task.name}.parquet")
-    except BaseException:
-        target.remove(temporary)
-        raise
+    table = AlertTable(task.source)
+    done = Done()
+    with _Writer(task) as writer:
+        for alerts in _chunks(table, task.files, config.science.batch_alerts):
+            cut = failed_cut(alerts, config.quality)
+            enriched = enrich(alerts.filter(pc.is_null(cut)), pipeline)
+            writer.write(enriched)
+            done += Done(Counter(cut.drop_null().to_pylist()), _outcomes(enriched), frozenset({_described(enriched)}))
     _spare_worker()
     return done
+
+
+class _Writer:
+    """Writes the science files of a task, one for each schema that comes, each whole or not at all."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._target = task, Storage(task.target)
+        self._folder = f"night={task.files[0].partition}"
+        self._number = 0
+        self._writer: pq.ParquetWriter | None = None
+        self._stream: pa.NativeFile | None = None
+
+    def __enter__(self) -> _Writer:
+        self._target.make_folder(self._folder)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._finish()
+        elif self._writer is not None and self._stream is not None:
+            self._writer.close()
+            self._stream.close()
+            self._target.remove(self._temporary)
+
+    @property
+    def _temporary(self) -> str:
+        return f"{self._folder}/_{self._task.name}-{self._number}.{os.getpid()}.tmp"
+
+    def write(self, rows: pa.Table) -> None:
+        """Write rows, to another file than those before if they are of another schema."""
+        if self._writer is not None and not self._writer.schema.equals(rows.schema):
+            self._finish()
+        if self._writer is None:
+            self._stream = self._target.files.open_output_stream(f"{self._target.root}/{self._temporary}")
+            self._writer = pq.ParquetWriter(self._stream, rows.schema, **WRITING)
+        self._writer.write_table(rows)
+
+    def _finish(self) -> None:
+        if self._writer is None or self._stream is None:
+            return
+        self._writer.close()
+        self._stream.close()
+        self._target.move(self._temporary, f"{self._folder}/{self._task.name}-{self._number}.parquet")
+        self._writer = self._stream = None
+        self._number += 1
+
+
+def _described(rows: pa.Table) -> bytes:
+    return bytes(rows.schema.remove_metadata().serialize().to_pybytes())
 
 
 @lru_cache(maxsize=1)
@@ -152,18 +188,19 @@ def _spare_worker() -> None:
 
 
 def _chunks(table: AlertTable, files: Iterable[DataFile], rows: int) -> Iterator[pa.Table]:
-    """Give the rows of files, gathered to as many as science likes at once."""
+    """Give the rows of files, gathered to as many of one schema as science likes at once."""
     waiting: list[pa.Table] = []
     count = 0
     for file in files:
         for part in read_rows(table, file, rows=rows):
-            if count + len(part) > rows and waiting:
-                yield pa.concat_tables(waiting, promote_options="permissive")
+            full = count + len(part) > rows or (waiting and not waiting[0].schema.equals(part.schema))
+            if waiting and full:
+                yield pa.concat_tables(waiting)
                 waiting, count = [], 0
             waiting.append(part)
             count += len(part)
     if waiting:
-        yield pa.concat_tables(waiting, promote_options="permissive")
+        yield pa.concat_tables(waiting)
 
 
 def _outcomes(enriched: pa.Table) -> Counter[tuple[str, str]]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from fink_broker.config.model import (
     Config,
     DistributionConfig,
+    FiltersConfig,
     KafkaConfig,
     StorageConfig,
     StreamConfig,
@@ -70,6 +71,7 @@ def make_config(tmp_path: Path, kafka: str) -> Callable[..., Config]:
             kafka=KafkaConfig(servers=kafka, topic=topic, **(kafka_keys or {})),
             distribution=DistributionConfig(servers=kafka, prefix=f"t{uuid.uuid4().hex[:6]}_", partitions=3),
             crossmatch=offline_config().crossmatch,
+            filters=FiltersConfig(sdss="none", file=str(folder / "topics.toml")),
             stream=StreamConfig(**{"trigger_seconds": 0.2, **stream}),
         )
 

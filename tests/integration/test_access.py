@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from rich.console import Console
 
 from fink_broker.config.model import Config, DistributionConfig, KafkaConfig, StorageConfig
 from fink_broker.errors import ServiceError, UsageError
+from fink_broker.notify.template import Template
+from fink_broker.notify.webhook import Webhook
 from fink_broker.service import java_parts
 from fink_broker.service.kafka import KafkaServer, free_port
 from fink_broker.service.kafka_users import KafkaUser, KafkaUsers, new_password
@@ -28,6 +31,7 @@ pytestmark = pytest.mark.integration
 LIBRARY, COMMAND = "12.3.0", "7.2"
 REFUSED_LOGIN = "Authentication failed during authentication due to invalid credentials"
 REFUSED_TOPIC = "Topic authorization failed"
+REFUSED_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,10 @@ def client(version: str, access: Access, home: Path, password: str) -> FinkClien
     return FinkClient(version, home, access.login, uuid.uuid4().hex, user=access.user, password=password)
 
 
-def read_one(options: dict[str, str], topic: str, seconds: float = 10) -> KafkaError | None:
+def read_one(options: dict[str, str], topic: str, seconds: float = 10, group: str = "") -> KafkaError | None:
     """Read a message by hand; return what Kafka has against it."""
-    consumer = Consumer({**options, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest", "log_level": 0})
+    group = group or uuid.uuid4().hex
+    consumer = Consumer({**options, "group.id": group, "auto.offset.reset": "earliest", "log_level": 0})
     try:
         consumer.subscribe([topic])
         message = consumer.poll(seconds)
@@ -156,6 +161,48 @@ def test_a_user_sees_only_what_he_may_read_and_changes_nothing(access: Access) -
     assert [error.code() for error in errors] == [KafkaError.TOPIC_AUTHORIZATION_FAILED]
 
 
+def commit_as(options: dict[str, str], group: str, topic: str) -> KafkaError | None:
+    """Say that a group has read the first message of a topic; return what Kafka has against it."""
+    consumer = Consumer({**options, "group.id": group, "enable.auto.commit": False, "log_level": 0})
+    deadline = time.monotonic() + 5
+    try:
+        while True:
+            try:
+                return consumer.commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)[0].error
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._WAIT_COORD or time.monotonic() > deadline:
+                    return error.args[0]
+            time.sleep(0.1)
+    finally:
+        consumer.close()
+
+
+def committed(kafka: str, group: str, topic: str) -> int:
+    """Return where a group goes on reading, as the broker's own clients see it; negative if it never read."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": group})
+    try:
+        return consumer.committed([TopicPartition(topic, 0)], timeout=10)[0].offset
+    finally:
+        consumer.close()
+
+
+def test_a_user_cannot_move_what_the_broker_has_read(access: Access, users: KafkaUsers, kafka: str) -> None:
+    """Who may read as a group may set where it goes on: the notifier's would leave alerts out, or tell them again."""
+    notifier = Webhook(f"w{uuid.uuid4().hex[:6]}", "json", "", (access.granted,), Template("{objectId}")).group
+    assert commit_as({"bootstrap.servers": kafka}, notifier, access.granted) is None
+    for group in (notifier, f"fink_{uuid.uuid4().hex}"):
+        before = committed(kafka, group, access.granted)
+        assert commit_as(access.options(), group, access.granted) is not None
+        refusal = read_one(access.options(), access.granted, group=group)
+        assert refusal is not None
+        assert refusal.code() == REFUSED_GROUP
+        assert committed(kafka, group, access.granted) == before
+    own = f"{access.user}_group"
+    assert commit_as(access.options(), own, access.granted) is None
+    assert committed(kafka, own, access.granted) == 1
+    assert KafkaUser(access.user, ("fink_sn_",)) in users.all()
+
+
 def test_who_is_no_administrator_cannot_look_at_users_or_change_them(access: Access) -> None:
     output = DistributionConfig(servers=access.login, security_protocol="SASL_PLAINTEXT")
     config = access.config.model_copy(update={"distribution": output})
@@ -217,7 +264,9 @@ def test_who_is_removed_reads_nothing_more_though_he_is_logged_in(
         message = consumer.poll(20)
     consumer.close()
     assert message is not None
-    assert message.error().code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    # whichever is asked for first: the topic, or the group of the automatic commit
+    refusals = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+    assert message.error().code() in refusals
 
 
 def test_passwords_stand_nowhere_in_kafkas_files(access: Access) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import fastavro
 import psutil
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
@@ -33,6 +34,13 @@ pytestmark = pytest.mark.integration
 
 JOBS = ("stream2raw", "raw2science", "distribution")
 ALERTS, KILLS, SEED = 2000, 15, 20240101
+
+#: topics of a user: the same condition as a rule and as a function, and one that is added while jobs are killed
+ENTRY = '[[topic]]\nname = "{name}"\nowner = "me"\ndescription = "A test."\noutput = "thin"\n{how}\n\n'
+RULE = ENTRY.format(name="bright_rule", how='rule = "magpsf < 18"')
+FUNCTION = ENTRY.format(name="bright_function", how='function = "bright:is_bright"')
+ADDED = ENTRY.format(name="faint_rule", how='rule = "magpsf >= 18"')
+MODULE = "def is_bright(magpsf):\n    return magpsf < 18\n"
 
 
 def _is_java(process: psutil.Process) -> bool:
@@ -64,10 +72,10 @@ class Broker:
         if victim == "java" and java:
             os.kill(java[0].pid, signal.SIGKILL)
         elif victim == "all":
+            process.kill()  # first: it must not see its children die
             for child in family:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     child.kill()
-            process.kill()
         else:
             process.kill()
         try:
@@ -122,7 +130,9 @@ def send_slowly(servers: str, topic: str, packets: dict[int, bytes], seconds: fl
 def test_nothing_is_lost_or_doubled_under_kill_9(kafka, unpacked, tmp_path):
     topic, prefix = f"ztf_20240101_{uuid.uuid4().hex[:8]}", f"k{uuid.uuid4().hex[:6]}_"
     create_topic(kafka, topic)
-    conf = tmp_path / "kill.conf"
+    conf, own = tmp_path / "kill.conf", tmp_path / "topics.toml"
+    own.write_text(RULE + FUNCTION)
+    (tmp_path / "bright.py").write_text(MODULE)
     conf.write_text(
         f"""
 [storage]
@@ -143,6 +153,10 @@ spicy = ['none']
 servers = '{kafka}'
 prefix = '{prefix}'
 partitions = 3
+[filters]
+file = '{own}'
+function_seconds = 30
+sdss = 'none'
 """
     )
     packets = fresh_packets(unpacked("ztf_public_20231018"), ALERTS)
@@ -157,6 +171,8 @@ partitions = 3
         time.sleep(dice.uniform(5, 25))
         job = JOBS[count % len(JOBS)]
         victims[job, broker.kill(job, dice)] += 1
+        if count == KILLS // 2:
+            own.write_text(ADDED + RULE + FUNCTION)
         broker.start(job)
     sender.join()
 
@@ -176,21 +192,24 @@ partitions = 3
     assert read_counts(load_config(conf).config).open_ends() == []
 
     sent: Counter[tuple[str, int]] = Counter()
-    for name in load_config(conf).config.distribution.topics:
+    for name in (*load_config(conf).config.distribution.topics, "bright_rule", "bright_function", "faint_rule"):
         for message in read_topic(kafka, f"{prefix}{name}_ztf"):
             sent[name, int(dict(message.headers())["candid"])] += 1
     assert set(sent.values()) == {1}, "no message is there twice"
-    first = Counter(name for name, _ in sent)
+    kept = pq.read_table(topics.storage.root, columns=["candid", "topics"]).to_pylist()
+    passed = Counter((name, row["candid"]) for row in kept for name in row["topics"])
+    assert sent == passed, "each alert is on each of its topics, and on no other"
     committed: Counter[str] = Counter()
     for commit in topics.log.read_all():
         for topic_name, number in commit.details["topics"].items():
             committed[topic_name.removeprefix(prefix).removesuffix("_ztf")] += number
-    assert first == committed, "each alert is on each of its topics"
-    print(
-        json.dumps(
-            {
-                "kills": {f"{job} {who}": n for (job, who), n in victims.items()},
-                "sent again": sum(sent.values()) - len(sent),
-            }
-        )
-    )
+    assert Counter(name for name, _ in sent) == committed
+
+    alerts = pq.read_table(science.storage.root, columns=["candid", "candidate"])
+    magnitude = pc.struct_field(alerts["candidate"].combine_chunks(), "magpsf").to_numpy()
+    candids = alerts["candid"].to_numpy()
+    bright, faint = set(candids[magnitude < 18].tolist()), set(candids[magnitude >= 18].tolist())
+    of = {name: {candid for topic_name, candid in sent if topic_name == name} for name, _ in sent}
+    assert of["bright_rule"] == of["bright_function"] == bright
+    assert of["faint_rule"] < faint, "it takes nothing of what came before it was added"
+    print(json.dumps({"kills": {f"{job} {who}": n for (job, who), n in victims.items()}}))

@@ -177,6 +177,29 @@ def test_nothing_is_ever_trimmed(archive: Archive, alerts: pa.Table, kafka: str)
         assert settings["cleanup.policy"].value == "delete"
 
 
+def test_finished_it_is_complete_only_as_long_as_kafka_has_it(archive: Archive, alerts: pa.Table, kafka: str) -> None:
+    commit(archive.table, "one", "20231018", alerts[:30])
+    transfers, topic = archive.transfers(), new_topic()
+    transfers.begin(transfers.plan(Selection.asked("2023-10-18", "2023-10-18", output="thin"), topic))
+    assert transfers.send(topic) == 30
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.delete_topics([topic])[topic].result(20)
+    until(lambda: topic not in admin.list_topics(timeout=10).topics, "the topic is gone")
+    (listed,) = transfers.list_all()
+    assert (listed.sent, listed.state.partition(":")[0]) == (0, "incomplete")
+
+    assert transfers.send(topic) == 30
+    assert [(entry.sent, entry.state) for entry in transfers.list_all()] == [(30, "complete")]
+    _, found = decoded(kafka, topic)
+    assert [alert["candid"] for alert in found] == alerts["candid"].to_pylist()[:30]
+
+    place = TopicPartition(topic, 4, 2)
+    admin.delete_records([place])[place].result(20)
+    assert f"Messages of {topic} are gone" in transfers.list_all()[0].state
+    with pytest.raises(ServiceError, match="are gone from Kafka"):
+        transfers.send(topic)
+
+
 def test_removed_it_can_be_sent_again(archive: Archive, alerts: pa.Table, kafka: str) -> None:
     commit(archive.table, "one", "20231018", alerts[:30])
     transfers, topic = archive.transfers(), new_topic()

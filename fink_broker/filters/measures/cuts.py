@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +30,26 @@ def age_days(view: AlertView) -> Floats:
 def is_not(numbers: Floats, *values: float) -> Mask:
     """Return where a number is there and none of some values."""
     return ~np.isnan(numbers) & np.logical_and.reduce([numbers != value for value in values])
+
+
+def narrowed(passed: Mask, *conditions: Callable[[np.ndarray], Mask]) -> Mask:
+    """Return which alerts meet further conditions, each asked only about those that met all before it.
+
+    Parameters
+    ----------
+    passed : Mask
+        Those that are asked about at all, shape (n,).
+    *conditions : callable
+        Get the numbers of m alerts, at least one, and return a mask of shape (m,); the costliest last.
+    """
+    rows = np.flatnonzero(passed)
+    for condition in conditions:
+        if not len(rows):
+            break
+        rows = rows[condition(rows)]
+    left = np.zeros(len(passed), dtype=bool)
+    left[rows] = True
+    return left
 
 
 def light_curves(view: AlertView, rows: np.ndarray, *fields: str) -> LightCurves:

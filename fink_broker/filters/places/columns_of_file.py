@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,12 @@ from fink_broker.filters.places.votable_check import refuse_unsafe
 
 #: Most rows a list of a user may have.
 LARGEST_ROWS = 1_000_000
+#: Most columns, and most cells (rows × columns), whether they are needed or not.
+LARGEST_COLUMNS = 200
+LARGEST_CELLS = 10_000_000
+
+#: Chooses from the names of the columns of a file those that are needed.
+Choice = Callable[[Sequence[str]], Collection[str]]
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,10 @@ class Columns:
     ----------
     name : str
         Of the file, for messages.
+    names : sequence of str
+        Names of all columns.
     columns : dict of str to Column
-        By name.
+        Those that are needed, by name.
     lines : sequence of int
         Where each row stands in the file, for messages.
     where : str
@@ -56,46 +65,63 @@ class Columns:
     """
 
     name: str
+    names: Sequence[str]
     columns: dict[str, Column]
     lines: Sequence[int]
     where: str = "row"
 
 
-def read_columns(opened: Opened) -> Columns:
-    """Read a table; its format is told by its content.
+def read_columns(opened: Opened, choose: Choice) -> Columns:
+    """Read the columns of a table that are needed; its format is told by its content.
 
     Raises
     ------
     ConfigError
-        If it cannot be read, or has too many rows.
+        If it cannot be read, or has too many rows, columns or cells.
     """
     head = opened.head(512).removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(fits_table.MAGIC):
         with fits_table.first_table(opened) as table:
-            columns = {name: _column(table.values(name), table.unit(name)) for name in table.columns}
+            _refuse_large(opened.name, table.rows, len(table.columns))
+            names: Sequence[str] = table.columns
+            columns = {name: _column(table.values(name), table.unit(name)) for name in choose(names)}
     elif head.startswith(b"<"):
-        columns = _of_astropy(opened, _read_votable)
+        names, columns = _of_astropy(opened, _read_votable, choose)
     elif head.startswith(b"# %ECSV"):
-        columns = _of_astropy(opened, lambda given: Table.read(given.text().splitlines(), format="ascii.ecsv"))
+        names, columns = _of_astropy(opened, _read_ecsv, choose)
     else:
-        return _read_text(opened)
+        return _read_text(opened, choose)
     count = max((len(column.values) for column in columns.values()), default=0)
-    _refuse_many(opened.name, count)
-    return Columns(opened.name, {k: v for k, v in columns.items() if len(v.values) == count}, range(1, count + 1))
+    _refuse_large(opened.name, count, len(names))
+    flat = {name: column for name, column in columns.items() if len(column.values) == count}
+    return Columns(opened.name, names, flat, range(1, count + 1))
 
 
-def _read_votable(opened: Opened) -> Table:
-    refuse_unsafe(opened, LARGEST_ROWS)
-    tree = votable.parse(io.BytesIO(opened.bytes()), verify="ignore")
-    return tree.get_first_table().to_table(use_names_over_ids=True)
+def _read_votable(opened: Opened, choose: Choice) -> tuple[Sequence[str], Table]:
+    names = refuse_unsafe(opened, LARGEST_ROWS, LARGEST_COLUMNS, LARGEST_CELLS)
+    places = sorted(names.index(name) for name in choose(names)) or [0]
+    tree = votable.parse(io.BytesIO(opened.bytes()), columns=places, table_number=0, verify="ignore")
+    return names, tree.get_first_table().to_table(use_names_over_ids=True)
 
 
-def _of_astropy(opened: Opened, read: Any) -> dict[str, Column]:
+def _read_ecsv(opened: Opened, choose: Choice) -> tuple[Sequence[str], Table]:
+    text = opened.text()
+    lines = (line for line in io.StringIO(text) if not line.startswith("#") and line.strip())
+    delimiter = "," if re.search(r"^# delimiter: ['\"]?,", text, re.MULTILINE) else " "
+    names = next(csv.reader([next(lines, "")], delimiter=delimiter, skipinitialspace=True), [])
+    _refuse_large(opened.name, sum(1 for _ in lines), len(names))
+    # columns that make one up together, such as those of a sky coordinate, are read all or not at all
+    wanted = None if "__serialized_columns__" in text else list(choose(names)) or None
+    return names, Table.read(text.splitlines(), format="ascii.ecsv", include_names=wanted)
+
+
+def _of_astropy(opened: Opened, read: Any, choose: Choice) -> tuple[Sequence[str], dict[str, Column]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # astropy tells of every slip in the form; only what cannot be read matters
         try:
-            table = read(opened)
-            return {name: _column(table[name], str(table[name].unit or "")) for name in table.colnames}
+            names, table = read(opened, choose)
+            chosen = {name: _column(table[name], str(table[name].unit or "")) for name in choose(table.colnames)}
+            return names, chosen
         except ConfigError:
             raise
         except Exception as error:  # astropy raises whatever the damage leads to
@@ -115,30 +141,30 @@ def _text(value: object) -> str:
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
 
 
-def _read_text(opened: Opened) -> Columns:
+def _read_text(opened: Opened, choose: Choice) -> Columns:
     """Read lines of cells apart by comma, semicolon, tab, bar or blanks, under a line of names.
 
     Blank lines, and lines that begin with ``#``, are left out; if there is no other, names may stand in the last of
     those before the first row.
     """
     rows = _rows(opened.name, opened.text())
-    line, names = next(rows, (0, []))
+    names = [name.strip() for name in next(rows, (0, []))[1]]
     if not names:
         raise ConfigError(f"'{opened.name}' has no rows.", "Write names of columns in the first line, then the rows.")
-    cells: list[list[str]] = []
+    _refuse_large(opened.name, 0, len(names))
+    places = {name: names.index(name) for name in choose(names)}
+    cells: dict[str, list[str]] = {name: [] for name in places}
     lines: list[int] = []
     for line, row in rows:
         if len(row) != len(names):
             raise ConfigError(
                 f"Line {line} of '{opened.name}' has {len(row)} cells, its head {len(names)}.", "Mend that line."
             )
-        cells.append(row)
+        for name, place in places.items():
+            cells[name].append(row[place].strip())
         lines.append(line)
-        _refuse_many(opened.name, len(lines))
-    columns: dict[str, Column] = {}
-    for place, name in enumerate(names):
-        columns.setdefault(name, Column([row[place] for row in cells]))
-    return Columns(opened.name, columns, lines, "line")
+        _refuse_large(opened.name, len(lines), len(names))
+    return Columns(opened.name, names, {name: Column(values) for name, values in cells.items()}, lines, "line")
 
 
 def _rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -156,13 +182,16 @@ def _rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
         yield 0, [cell.strip() for cell in next(csv.reader([comment], delimiter=delimiter, skipinitialspace=True))]
     try:
         for row in reader:
-            cells = [cell.strip() for cell in row]
-            if any(cells):
-                yield reader.line_num, cells
+            if any(map(str.strip, row)):
+                yield reader.line_num, row
     except csv.Error as error:
         raise ConfigError(f"Line {reader.line_num} of '{name}' cannot be read: {error}.", "Mend that line.") from error
 
 
-def _refuse_many(name: str, rows: int) -> None:
+def _refuse_large(name: str, rows: int, columns: int) -> None:
     if rows > LARGEST_ROWS:
         raise ConfigError(f"'{name}' has more than {LARGEST_ROWS:,} rows.", "Split it, or keep what you watch.")
+    if columns > LARGEST_COLUMNS:
+        raise ConfigError(f"'{name}' has more than {LARGEST_COLUMNS} columns.", "Keep position, radius and name.")
+    if rows * columns > LARGEST_CELLS:
+        raise ConfigError(f"'{name}' has more than {LARGEST_CELLS:,} cells.", "Keep position, radius and name.")

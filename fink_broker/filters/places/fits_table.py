@@ -49,6 +49,11 @@ class FitsTable:
         except fits.VerifyError as error:
             raise ConfigError(f"Keyword {name} of '{self.name}' cannot be read.", "Fetch the file again.") from error
 
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self._hdu.header["NAXIS2"])
+
     def find(self, *names: str) -> str | None:
         """Return the first of some columns that is there, whatever its case; None if none is."""
         known = {column.upper(): column for column in reversed(self.columns)}

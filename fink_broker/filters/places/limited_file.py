@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
+import stat
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -69,6 +71,55 @@ class Opened:
             ) from error
 
 
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file for reading if it is a regular one; pipes and devices, which may keep a reader waiting, are not.
+
+    Raises
+    ------
+    OSError
+        If it is none, or cannot be opened.
+    """
+    # looked at when open: what a path names may change between two looks. A pipe opened this way does not wait
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(None, "it is no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_limited(path: Path, largest_bytes: int) -> bytes:
+    """Return what a regular file holds.
+
+    Raises
+    ------
+    OSError
+        If it is no regular file, or cannot be read.
+    ValueError
+        If it is larger than the limit.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(largest_bytes + 1) if 0 < size <= largest_bytes else b""
+    if size > largest_bytes or len(content) > largest_bytes:
+        raise ValueError(f"it is larger than {largest_bytes / 1e6:g} MB")
+    return content
+
+
+def fingerprint(path: Path, largest_bytes: int) -> str:
+    """Return what changes with the content of a regular file, empty if there is none that can be read.
+
+    That is the SHA-256 (hexadecimal), or of a file larger than the limit its size: nobody reads such a file.
+    """
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if not 0 < size <= largest_bytes:
+                return f"{size} bytes"
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return ""
+
+
 @contextmanager
 def open_limited(path: Path, largest_bytes: int) -> Iterator[Opened]:
     """Open a file of a user; one packed with gzip is unpacked beside, up to the limit and no further.
@@ -88,9 +139,11 @@ def open_limited(path: Path, largest_bytes: int) -> Iterator[Opened]:
     if not path.is_file():
         raise ConfigError(f"There is no file '{path}'.", "Give the path of a file that is there.")
     try:
-        with path.open("rb") as file, tempfile.TemporaryFile() as unpacked:
-            size = path.stat().st_size
+        with open_regular(path) as file, tempfile.TemporaryFile() as unpacked:
+            size = os.fstat(file.fileno()).st_size
             _refuse_large(path, size, largest_bytes)
+            if not size:  # not even tried: what the system shows as files of no size may never end
+                raise ConfigError(f"'{path.name}' is empty.", "Write it anew.")
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             packed = file.read(2) == _GZIP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,11 +110,11 @@ def read_positions(path: Path, radius_arcsec: float) -> Positions:
         radius is none; it is refused as a whole, since a source left out would not be missed.
     """
     with open_limited(path, LARGEST_FILE) as opened:
-        table, digest = read_columns(opened), opened.digest
-    names = {name.strip().lower(): column for name, column in reversed(table.columns.items())}
-    pair = next((pair for pair in _POSITIONS if pair[0] in names and pair[1] in names), None)
+        table, digest = read_columns(opened, _needed), opened.digest
+    names = {name.strip().lower(): column for name, column in table.columns.items()}
+    pair = _pair(names)
     if pair is None:
-        found = ", ".join(f"'{name[:40]}'" for name in list(table.columns)[:20]) or "none"
+        found = ", ".join(f"'{name[:40]}'" for name in table.names[:20]) or "none"
         raise ConfigError(
             f"'{table.name}' has no columns of positions; its columns are {found}.", "Name them 'ra' and 'dec'."
         )
@@ -122,6 +123,21 @@ def read_positions(path: Path, radius_arcsec: float) -> Positions:
     ra, dec = _angle(table, names[pair[0]], pair[0], True), _angle(table, names[pair[1]], pair[1], False)
     _refuse(table, ~on_sky(ra, dec), "is off the sky", "Right ascension is 0° to 360°, declination -90° to 90°.")
     return Positions(ra, dec, _radii(table, names, radius_arcsec), _labels(table, names), digest)
+
+
+def _needed(columns: Sequence[str]) -> list[str]:
+    """Return those of the columns of a file that are needed, of several alike but for their case the first."""
+    known = {name.strip().lower(): name for name in reversed(columns)}
+    choices = (
+        _pair(known) or (),
+        [name for name in _RADII if name in known][:1],
+        [name for name in _NAMES if name in known][:1],
+    )
+    return [known[name] for choice in choices for name in choice]
+
+
+def _pair(names: Collection[str]) -> tuple[str, str] | None:
+    return next((pair for pair in _POSITIONS if pair[0] in names and pair[1] in names), None)
 
 
 def _angle(table: Columns, column: Column, name: str, hours: bool) -> Floats:

@@ -22,7 +22,7 @@ MOST_NAMES = 100
 class Watchlist:
     """Takes the alerts within the radius of a position of a list, rim included.
 
-    The file is read once, when it is first needed.
+    The file is read once, when it is first needed or `load` asks for it.
 
     Parameters
     ----------
@@ -70,11 +70,21 @@ class Watchlist:
     def _discs(self) -> Discs:
         return Discs(self.positions.ra, self.positions.dec, self.positions.radius)
 
+    def load(self) -> None:
+        """Read the list, and make it ready to be searched, if that is not done yet.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be read.
+        """
+        _ = self._discs
+
     def check(self, schema: pa.Schema) -> None:
         """See whether the columns are there and the list can be read."""
         for path in self.reads:
             AlertView.type_of(schema, path)
-        _ = self._discs
+        self.load()
 
     def decide(self, view: AlertView) -> Mask:
         """Return which alerts lie within the radius of a position."""

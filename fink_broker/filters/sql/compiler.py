@@ -16,6 +16,8 @@ from fink_broker.filters.sql.node import Node, column, literal
 from fink_broker.filters.sql.parsing import too_deep
 
 MOST_OPERATIONS = 2_000
+#: LIKE and RLIKE in one rule: they are what takes time.
+MOST_PATTERNS = 20
 #: Operations within one another; AND and OR of whatever length count once.
 DEEPEST_OPERATIONS = 60
 
@@ -51,6 +53,7 @@ _WHAT_IS_ALLOWED = (
     "There are comparisons, AND, OR, NOT, IN, BETWEEN, LIKE, RLIKE, IS NULL, CASE, CAST, + - * / %, ||, and functions"
     " of numbers, texts and lists."
 )
+_PATTERNS = (exp.Like, exp.ILike, exp.RegexpLike)
 _LEAVES = (exp.Literal, exp.RawString, exp.Boolean, exp.Null, exp.Column, exp.Dot)
 #: Parts of other expressions, looked at with them.
 _PARTS = (exp.Identifier, exp.DataType, exp.Paren)
@@ -87,7 +90,7 @@ def check_tree(tree: exp.Expr) -> None:
     """
     if tree.find(exp.Query):
         raise ConfigError("The rule holds a query of its own.", "A rule looks at one alert at a time, without SELECT.")
-    operations = 0
+    operations = patterns = 0
     for node, depth in _with_depth(tree):
         if isinstance(node, _PARTS):
             continue
@@ -95,6 +98,7 @@ def check_tree(tree: exp.Expr) -> None:
             raise ConfigError(f"{quote(node)} is no column.", "Name one with its path: candidate.magpsf.")
         if not isinstance(node, _LEAVES):
             operations += 1
+            patterns += isinstance(node, _PATTERNS)
             _check_known(node)
         given = {name for name, value in node.args.items() if value not in (None, False, [])}
         if given - _ARGUMENTS.get(type(node), _USUAL) - _NOTES:
@@ -108,6 +112,11 @@ def check_tree(tree: exp.Expr) -> None:
         raise ConfigError(
             f"The rule has {operations} operations.",
             f"Use at most {MOST_OPERATIONS}; write a = 1 OR a = 2 as a IN (1, 2).",
+        )
+    if patterns > MOST_PATTERNS:
+        raise ConfigError(
+            f"The rule has {patterns} LIKE and RLIKE.",
+            f"Use at most {MOST_PATTERNS}; RLIKE '^(AGN|Blazar)' holds a choice, and IN whole texts.",
         )
 
 

@@ -18,6 +18,8 @@ from fink_broker.errors import ConfigError
 
 DIALECT = "spark"
 LONGEST_TEXT = 20_000
+#: Characters of a text in quotes.
+LONGEST_QUOTED = 1_000
 #: Brackets and CASE within one another; the parser recurses into each of them.
 DEEPEST = 24
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
@@ -93,6 +95,11 @@ def _check_tokens(text: str, tokens: Sequence[Token]) -> None:
             raise ConfigError(
                 f"Two texts follow one another before '{_short(token.text)}'.",
                 r"Write \' for a quote within a text, concat(a, b) to join two.",
+            )
+        if token.token_type in _TEXTS and len(token.text) > LONGEST_QUOTED:
+            raise ConfigError(
+                f"The text '{_short(token.text)}' has {len(token.text)} characters.",
+                f"Use at most {LONGEST_QUOTED}: no text of an alert is longer.",
             )
         if token.token_type == TokenType.STRING:
             _check_escapes(text[token.start : token.end + 1])

@@ -1,4 +1,8 @@
-"""Functions of texts, LIKE and RLIKE; patterns are those of RE2, which takes linear time whatever the pattern."""
+"""Functions of texts, LIKE and RLIKE.
+
+Patterns are those of RE2, whose time is at most the length of the text times that of the pattern with its repeats
+written out: both are bounded.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,15 @@ from fink_broker.filters.sql.kernels import kernel
 from fink_broker.filters.sql.kinds import BOOLEAN, TEXT, WHOLE
 from fink_broker.filters.sql.logic import invert
 from fink_broker.filters.sql.node import Node, Value, apply, text_of, whole_of
+
+#: Characters of a text that is joined, or matched with a pattern; longer ones are null. Those of alerts are shorter.
+LONGEST_MATCHED = 1_000
+#: Characters of a pattern.
+LONGEST_PATTERN = 200
+#: Characters of a pattern times all the counts of its repeats, ``{n}``.
+LARGEST_PATTERN = 1_000
+_COUNTS = re.compile(r"[{](\d+)(?:,(\d*))?[}]")
+_NO_TEXT = pa.scalar(None, pa.string())
 
 _OF_ONE: dict[type[exp.Expr], str] = {exp.Lower: "utf8_lower", exp.Upper: "utf8_upper"}
 _SEARCHES: dict[type[exp.Expr], Callable[..., Value]] = {
@@ -50,7 +63,7 @@ def search(tree: exp.Expr, compile_one: Compile) -> Node:
 
 def like(tree: exp.Expr, compile_one: Compile) -> Node:
     r"""Compile LIKE or ILIKE: ``%`` is any text, ``_`` one character, ``\%`` and ``\_`` these signs."""
-    expression = _like_expression(_written(tree.expression, tree, compile_one))
+    expression = _like_expression(_pattern(tree, compile_one))
     flags = "(?is)" if isinstance(tree, exp.ILike) else "(?s)"
     found = _matches(f"{flags}^(?:{expression})$", text(tree.this, compile_one), tree)
     return invert(found) if tree.args.get("negate") else found
@@ -58,7 +71,26 @@ def like(tree: exp.Expr, compile_one: Compile) -> Node:
 
 def regular(tree: exp.Expr, compile_one: Compile) -> Node:
     """Compile RLIKE: whether a regular expression is found somewhere in the text."""
-    return _matches(_written(tree.expression, tree, compile_one), text(tree.this, compile_one), tree)
+    pattern = _pattern(tree, compile_one)
+    size = len(pattern)
+    for least, most in _COUNTS.findall(pattern):
+        size *= max(1, *(int(count[:6]) for count in (least, most) if count))
+    if size > LARGEST_PATTERN:
+        raise ConfigError(
+            f"{quote(tree)} has repeats that make it too long.",
+            f"Its length times all counts in braces may be {LARGEST_PATTERN}; use + or * for 'any number of'.",
+        )
+    return _matches(pattern, text(tree.this, compile_one), tree)
+
+
+def _pattern(tree: exp.Expr, compile_one: Compile) -> str:
+    pattern = _written(tree.expression, tree, compile_one)
+    if len(pattern) > LONGEST_PATTERN:
+        raise ConfigError(
+            f"The pattern in {quote(tree)} has {len(pattern)} characters.",
+            f"Use at most {LONGEST_PATTERN}; a choice among many texts is better written with IN.",
+        )
+    return pattern
 
 
 def _like_expression(pattern: str) -> str:
@@ -73,7 +105,7 @@ def _plain(sign: str) -> str:
 
 def _matches(pattern: str, searched: Node, tree: exp.Expr) -> Node:
     def match(texts: Value) -> Value:
-        return pc.match_substring_regex(texts, pattern=pattern)
+        return pc.match_substring_regex(_bounded(texts), pattern=pattern)
 
     try:
         match(pa.array([""]))
@@ -83,6 +115,11 @@ def _matches(pattern: str, searched: Node, tree: exp.Expr) -> Node:
             "The syntax is that of RE2, without look-ahead and back references.",
         ) from None
     return apply("match", BOOLEAN, match, searched, by=pattern)
+
+
+def _bounded(texts: Value) -> Value:
+    """Return texts, null in place of those beyond `LONGEST_MATCHED`."""
+    return pc.if_else(pc.less_equal(pc.binary_length(texts), LONGEST_MATCHED), texts, _NO_TEXT)
 
 
 def _written(tree: exp.Expr, where: exp.Expr, compile_one: Compile) -> str:
@@ -111,11 +148,11 @@ def part(tree: exp.Expr, compile_one: Compile) -> Node:
 
 
 def joined(tree: exp.Expr, compile_one: Compile) -> Node:
-    """Compile ``concat`` or ``||``: null if one of the texts is."""
+    """Compile ``concat`` or ``||``: null if one of the texts is, or if the whole is longer than `LONGEST_MATCHED`."""
     parts = tree.expressions if isinstance(tree, exp.Concat) else [tree.this, tree.expression]
     join = kernel("binary_join_element_wise")
     nodes = [text(one, compile_one) for one in parts]
-    return apply("concat", TEXT, lambda *texts: join(*texts, pa.scalar("")), *nodes)
+    return apply("concat", TEXT, lambda *texts: _bounded(join(*texts, pa.scalar(""))), *nodes)
 
 
 HANDLERS: dict[type[exp.Expr], Handler] = {

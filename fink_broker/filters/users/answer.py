@@ -7,8 +7,9 @@ from typing import Literal
 
 from fink_broker.alert.lightcurve import Mask
 
-#: raised: it failed on some alerts. slow: it took too long. crashed: it brought its process down.
-Cause = Literal["", "raised", "slow", "crashed"]
+#: raised: it failed on some alerts. slow: it took too long. crashed: it brought its process down. waited: others had
+#: used up the time.
+Cause = Literal["", "raised", "slow", "crashed", "waited"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Answer:
         Which alerts pass, and which it could not judge.
     seconds : float
         Time it took.
-    cause : {"", "raised", "slow", "crashed"}
+    cause : {"", "raised", "slow", "crashed", "waited"}
         What kind of failure it was.
     error : str
         What happened, empty if nothing did.

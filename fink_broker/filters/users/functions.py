@@ -1,8 +1,7 @@
-"""A user's function as a rule: where it is, and the digest of the file it stands in. Nothing is imported here."""
+"""A user's function as a rule: where it is, and the digest of the files it is made of. Nothing is imported here."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import pyarrow as pa
 from fink_broker.alert.lightcurve import Mask
 from fink_broker.errors import ConfigError
 from fink_broker.filters.users.arguments import Argument, inputs_of, possible_paths, raw_columns
+from fink_broker.filters.users.sources import digest_of, sources_of_file
 from fink_broker.filters.view import AlertView
 
 #: Group of entry points in which a package announces filters.
@@ -65,11 +65,16 @@ class UserFunction:
         return source_of(self.place, self.folder)
 
     @cached_property
+    def sources(self) -> tuple[Path, ...]:
+        """Its file, and those of its folder that this one imports."""
+        return () if self.source is None else sources_of_file(self.source, self.folder)
+
+    @cached_property
     def text(self) -> str:
-        """Its place, and the digest of its file: editing the file changes the identity of the filter."""
-        if self.source is None:
+        """Its place, and the digest of its files: editing one of them changes the identity of the filter."""
+        if not self.sources:
             return f"function {self.place}"
-        return f"function {self.place} (file {hashlib.sha256(self.source.read_bytes()).hexdigest()[:12]})"
+        return f"function {self.place} (file {digest_of(self.sources)[:12]})"
 
     def check(self, schema: pa.Schema) -> None:
         """See whether it can be imported and every argument has its column.

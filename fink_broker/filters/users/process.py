@@ -12,10 +12,12 @@ from collections import deque
 
 from fink_broker.filters.users.frames import Message, Pipe
 
-#: Environment variables that users' functions do not see: those with one of these words in their name.
-SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "CREDENTIAL", "WEBHOOK", "USERNAME")
 #: One core is what users' functions get; the libraries they use would take all.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+#: Environment variables that users' functions see; any other may hold a secret, whatever its name.
+KEPT = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", *ONE_THREAD)
+#: How others begin that they see.
+KEPT_BEGINNINGS = ("LC_", "PYTHON")
 _LAST_WORDS = 2000
 
 
@@ -45,6 +47,7 @@ class Process:
         finally:
             os.close(life)
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101 # asked for above
+        self._ending = threading.Lock()
         self._pipe = Pipe(self._process.stdout.fileno(), self._process.stdin.fileno())
         self._printed: deque[bytes] = deque()
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -74,17 +77,24 @@ class Process:
         words = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return _death(code) + (f" (it last printed: {words[:200]})" if words else "")
 
+    def stop(self) -> None:
+        """End it and all it started, at once, from any thread: who waits for its message learns that it has gone."""
+        with self._ending:
+            if self._life >= 0:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+
     def kill(self) -> None:
-        """End it and all it started, at once; may be called again."""
-        if self._life >= 0:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            os.close(self._life)
-            self._life = -1
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    stream.close()
+        """Do what `stop` does, and give back what it held; may be called again, but not while others wait for it."""
+        self.stop()
+        with self._ending:
+            if self._life >= 0:
+                os.close(self._life)
+                self._life = -1
+                self._process.wait()
+                for stream in (self._process.stdin, self._process.stdout):
+                    if stream is not None:
+                        stream.close()
 
     def _listen(self) -> None:
         """Take what it prints, so that it never waits for a reader, and keep the end of it."""
@@ -98,7 +108,7 @@ class Process:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not any(word in name.upper() for word in SECRET_WORDS)}
+    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(KEPT_BEGINNINGS)}
     return {**dict.fromkeys(ONE_THREAD, "1"), **kept, "PYTHONUNBUFFERED": "1"}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,20 +13,23 @@ import pyarrow as pa
 from fink_broker.errors import ConfigError
 from fink_broker.filters.users.answer import Answer, Cause, Loss
 from fink_broker.filters.users.arguments import Argument
+from fink_broker.filters.users.budget import Budget
 from fink_broker.filters.users.frames import Gone, Message, Silence
-from fink_broker.filters.users.functions import UserFunction, place_of
+from fink_broker.filters.users.functions import UserFunction
+from fink_broker.filters.users.imports import ImportTime, module_of, others_wait, what_is_missing
 from fink_broker.filters.users.process import Process
 
 log = logging.getLogger(__name__)
 
 #: Address space of the process: a function that asks for more gets a MemoryError.
 MEMORY_BYTES = 8 << 30
-#: Time an import may take: packages of astronomy are large.
-IMPORT_SECONDS = 30.0
+#: Time all imports may take together.
+IMPORT_SECONDS = 10.0
 #: Time the process may take to start, and to take in a batch.
 START_SECONDS = 30.0
 #: What comes through late by no fault of the function.
 _SLACK_SECONDS = 0.25
+_NO_TIME = "no time was left for it: users' functions took too long together"
 #: How often a batch is given to a new process if the old one dies before any function has begun.
 MOST_STALLS = 2
 
@@ -40,9 +45,9 @@ class Runner:
     functions : mapping of str to UserFunction
         By the names of their filters.
     seconds : float
-        Time a function may take on a batch.
+        Time all functions together may take on a batch.
     import_seconds : float
-        Time its import may take.
+        Time all imports together may take. As long as others wait, one may take half of what is left.
     memory_bytes : int
         The most memory the process may ask for.
 
@@ -67,7 +72,7 @@ class Runner:
         self._inputs: dict[str, Inputs] = {}
         self._batch: memoryview | bytes = b""
         self._rows = 0
-        self._sent = False
+        self._sent = self._abandoned = False
         self.arguments: dict[str, tuple[Argument, ...]] = {}
         self.lost: dict[str, Loss] = {}
 
@@ -81,6 +86,18 @@ class Runner:
     def pid(self) -> int | None:
         """The process id, None while there is no process."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the process has ended, and there are functions to run: `load` starts another."""
+        return self._process is None and bool(self._functions)
+
+    def abandon(self) -> None:
+        """End the process, and let `load` in another thread end without a word on what was not imported."""
+        self._abandoned = True
+        process = self._process
+        if process is not None:
+            process.stop()
 
     def close(self) -> None:
         """End the process."""
@@ -97,27 +114,38 @@ class Runner:
         """Start the process, and import every function; one that cannot be is in ``lost`` afterwards."""
         self._sent = False
         waiting = list(self._functions)
-        starts = 0
-        while waiting:
-            process = self._process or self._start()
+        starts, left = 0, ImportTime(self._import_seconds)
+        while waiting and not self._abandoned:
+            process, asked = self._process, time.monotonic()
+            if process is None:
+                process = self._start()
+                left.extend(time.monotonic() - asked)
             if process is None:
                 starts += 1
-                if starts < MOST_STALLS:
+                if starts < MOST_STALLS or self._abandoned:
                     continue
                 for name in waiting:
                     self._lose(name, Loss("raised", "the process for users' functions cannot be started"))
                 return
             name = waiting.pop(0)
-            if name not in self._functions:
-                continue  # its module has hung or crashed with another function
-            try:
-                answer = self._import(process, name)
-            except (Silence, Gone) as error:
-                what = self._fate(error, f"its import took more than {self._import_seconds:g} s")
-                self._lose_module(name, _loss(error, what))
-                waiting = list(self._functions)
-                continue
-            self._take(name, answer)
+            if name in self._functions and not self._load_one(process, name, waiting, left):
+                waiting = list(self._functions)  # another process, which knows none of them
+
+    def _load_one(self, process: Process, name: str, waiting: Sequence[str], left: ImportTime) -> bool:
+        """Import a function; return whether the process is still there."""
+        seconds = left.share(others_wait=others_wait(name, waiting, self._functions))
+        if not seconds:
+            self._lose(name, Loss("waited", "no time was left for its import: those of others took too long"))
+            return True
+        try:
+            answer = self._import(process, name, seconds)
+        except (Silence, Gone) as error:
+            what = self._fate(error, f"its import takes too long (more than {seconds:.1f} s)")
+            if not self._abandoned:
+                self._lose_module(name, Loss("slow" if isinstance(error, Silence) else "crashed", what))
+            return False
+        self._take(name, answer)
+        return True
 
     def check_loaded(self, name: str) -> None:
         """See whether a function has been imported.
@@ -147,72 +175,99 @@ class Runner:
         self._inputs = {name: wanted for name, wanted in inputs.items() if name in self._functions}
         self._try_to_send()
 
-    def collect(self) -> Iterator[Answer]:
-        """Give the answers to the last batch as they come in; a function that hangs costs its time, once."""
-        pending = list(self._inputs)
-        stalls = 0
+    def collect(self) -> list[Answer]:
+        """Return the answers to the last batch.
+
+        When the time for all is used up, the function that took most of it is lost; those that have not answered yet
+        fail on this batch, no more.
+        """
+        budget, answers = Budget(self._seconds), list[Answer]()
+        pending, stalls = list(self._inputs), 0
         while pending:
+            what: tuple[Cause, str] = ("waited", _NO_TIME)
             try:
                 self._wait_until_ready()
-                yield from self._answers(pending)
+                answers += self._answers(pending, budget)
             except (Silence, Gone) as error:  # before any function began
-                what, stalls = self._fate(error, "its process did not take the batch in time"), stalls + 1
-            if pending and stalls < MOST_STALLS:
-                yield from self._go_on(pending)
-                pending = [name for name in pending if name in self._functions]
-            elif pending:
-                yield from (self._failure(name, "raised", what) for name in pending)
+                what = ("raised", self._fate(error, "its process did not take the batch in time"))
+                stalls += 1
+            if budget.left <= 0 or stalls == MOST_STALLS:
+                answers += [self._failure(name, *what) for name in pending]
                 break
+            if pending:
+                answers += self._go_on(pending)
+                pending = [name for name in pending if name in self._functions]
         self._sent = False
+        return self._blamed(answers, budget) if budget.left < 0 else answers
 
-    def _answers(self, pending: list[str]) -> Iterator[Answer]:
-        """Give answers, each then no longer pending, until all have come or a function has ended the process."""
+    def _answers(self, pending: list[str], budget: Budget) -> list[Answer]:
+        """Return answers, each then no longer pending, until all have come or the process has ended."""
+        answers: list[Answer] = []
         while pending:
-            name = pending[0]
+            name, started = pending[0], time.monotonic()
+            error: Exception | None = None
             try:
-                answer = self._receive(name)
-            except (Silence, Gone) as error:
-                loss = _loss(error, self._fate(error, f"it took more than {self._seconds:g} s"))
-                self._lose(name, loss)
-                answer = self._failure(name, loss.cause, loss.reason)
+                answer = self._receive(name, max(0.0, budget.left))
+            except (Silence, Gone) as caught:
+                error, answer = caught, self._failure(name, "waited", _NO_TIME)
+            # what a function says of its own time is no more than a claim
+            budget.spent[name] = max(answer.seconds, time.monotonic() - started)
             pending.pop(0)
-            yield answer
-            if answer.cause in ("slow", "crashed"):
-                return
+            if error is not None:
+                what = self._fate(error, "")
+                if isinstance(error, Gone):
+                    self._lose(name, Loss("crashed", what))
+                    answer = self._failure(name, "crashed", what)
+                return [*answers, answer]
+            answers.append(answer)
+        return answers
 
-    def _go_on(self, pending: list[str]) -> Iterator[Answer]:
+    def _blamed(self, answers: list[Answer], budget: Budget) -> list[Answer]:
+        """Lose the function that took most of the time, if it is not lost already; return the answers so."""
+        name = budget.largest
+        if name not in self._functions:
+            return answers
+        self._lose(name, Loss("slow", budget.blame(name)))
+        return [self._slow(answer, budget) if answer.name == name else answer for answer in answers]
+
+    def _slow(self, answer: Answer, budget: Budget) -> Answer:
+        error = budget.blame(answer.name) if answer.cause == "waited" else answer.error
+        return replace(answer, cause="slow", error=error, seconds=budget.spent[answer.name])
+
+    def _go_on(self, pending: list[str]) -> list[Answer]:
         """Start anew with the functions that have not answered yet; those lost on the way answer so."""
         self._inputs = {name: self._inputs[name] for name in pending}
-        if not pending:
-            return
         self.load()
-        for name in pending:
-            if name not in self._functions:
-                yield self._failure(name, self.lost[name].cause, self.lost[name].reason)
+        lost = [name for name in pending if name not in self._functions]
         self._inputs = {name: wanted for name, wanted in self._inputs.items() if name in self._functions}
         self._try_to_send()
+        return [self._failure(name, self.lost[name].cause, self.lost[name].reason) for name in lost]
 
     def _start(self) -> Process | None:
         """Start a process, and wait until it is there; None if it does not come."""
         try:
             self._process = Process(self._memory)
+            if self._abandoned:
+                self._process.stop()
             self._process.receive(START_SECONDS)
         except OSError as error:  # no room for another process
             log.warning("The process for users' filters does not start: %s.", error)
         except (Silence, Gone) as error:
-            log.warning("The process for users' filters does not start: %s.", self._fate(error, "it is silent"))
+            what = self._fate(error, "it is silent")
+            if not self._abandoned:
+                log.warning("The process for users' filters does not start: %s.", what)
         return self._process
 
-    def _import(self, process: Process, name: str) -> Message:
+    def _import(self, process: Process, name: str, seconds: float) -> Message:
         function = self._functions[name]
         process.send({"do": "load", "name": name, "place": function.place, "folder": function.folder})
-        return process.receive(self._import_seconds)[0]
+        return process.receive(seconds)[0]
 
     def _take(self, name: str, answer: Message) -> None:
         if "arguments" in answer:
             self.arguments[name] = tuple(Argument(str(entry[0]), bool(entry[1])) for entry in answer["arguments"])
         elif "missing" in answer:
-            self._lose(name, Loss("raised", _missing(str(answer["missing"]), self._functions[name])))
+            self._lose(name, Loss("raised", what_is_missing(str(answer["missing"]), self._functions[name])))
         else:
             self._lose(name, Loss("raised", f"it cannot be imported: {answer.get('error', 'it gave no reason')}"))
 
@@ -239,10 +294,10 @@ class Runner:
         if message.get("ready") != self._rows:
             raise Gone
 
-    def _receive(self, name: str) -> Answer:
+    def _receive(self, name: str, seconds_left: float) -> Answer:
         if self._process is None:
             raise Gone
-        message, payload = self._process.receive(self._seconds + _SLACK_SECONDS)
+        message, payload = self._process.receive(seconds_left + _SLACK_SECONDS)
         if message.get("name") != name or len(payload) != 2 * self._rows:
             raise Gone
         marks = np.frombuffer(payload, dtype=np.uint8).reshape(2, self._rows) == 1
@@ -253,7 +308,7 @@ class Runner:
 
     def _failure(self, name: str, cause: Cause, error: str) -> Answer:
         nothing, everything = np.zeros(self._rows, dtype=bool), np.ones(self._rows, dtype=bool)
-        return Answer(name, nothing, everything, self._seconds if cause == "slow" else 0.0, cause, error)
+        return Answer(name, nothing, everything, 0.0, cause, error)
 
     def _fate(self, error: Exception, silence: str) -> str:
         """End the process, and say what happened."""
@@ -268,22 +323,11 @@ class Runner:
 
     def _lose_module(self, name: str, loss: Loss) -> None:
         """Give up all functions of a module whose import hung or crashed."""
-        module = place_of(self._functions[name].place)[0]
+        module = module_of(self._functions[name])
         for other, function in list(self._functions.items()):
-            if other == name or place_of(function.place)[0] == module:
+            if other == name or module_of(function) == module:
                 self._lose(other, loss)
 
     def _lose(self, name: str, loss: Loss) -> None:
         self.lost[name] = loss
         self.drop(name)
-
-
-def _loss(error: Exception, reason: str) -> Loss:
-    return Loss("slow" if isinstance(error, Silence) else "crashed", reason)
-
-
-def _missing(module: str, function: UserFunction) -> str:
-    """Return what to install for a module that is not there."""
-    package = module.partition(".")[0].replace("_", "-")
-    beside = f", or put {module.partition('.')[0]}.py into {function.folder}" if function.folder else ""
-    return f"there is no module '{module}'; install it (pip install {package}){beside}, or add its folder to PYTHONPATH"

@@ -29,7 +29,7 @@ from fink_broker.filters.users.functions import GROUP, place_of
 from fink_broker.filters.users.isolation import WrongAnswer, isolate, told
 from fink_broker.filters.users.pandas_columns import arguments_from, truth_values
 
-#: The part of a function's time that may go into finding the alerts it raises on.
+#: The part of the time left that may go into finding the alerts it raises on.
 ISOLATION_SHARE = 0.3
 
 
@@ -119,10 +119,12 @@ def _judge(
     with pa.ipc.open_stream(pa.py_buffer(payload)) as stream:
         table = stream.read_all()
     _write(answers, {"ready": len(table)})
+    end = time.perf_counter() + message["seconds"]
     for wanted in message["functions"]:
         name, inputs = wanted["name"], wanted["inputs"]
         started = time.perf_counter()
-        passed, failed, error = _call(functions[name], table, inputs, message["seconds"] * ISOLATION_SHARE)
+        left = max(0.0, end - started)
+        passed, failed, error = _call(functions[name], table, inputs, left * ISOLATION_SHARE)
         answer = {"name": name, "seconds": time.perf_counter() - started, "error": error}
         _write(answers, answer, passed.tobytes() + failed.tobytes())
 

@@ -30,16 +30,14 @@ def is_new_source(view: AlertView) -> Mask:
 
 def decide(view: AlertView, stars: Stars) -> Mask:
     """Return which alerts are candidates, shape (n,)."""
-    passed = is_new_source(view)
-    rows = np.flatnonzero(passed)
-    if not len(rows):
-        return passed
-    ra, dec, magnitude = (view.numbers(f"candidate.{name}")[rows] for name in ("ra", "dec", "magpsf"))
-    kept = (np.abs(galactic_latitude(ra, dec)) > MIN_LATITUDE) & (np.abs(ecliptic_latitude(ra, dec)) > MIN_LATITUDE)
-    kept[kept] = nearby_galaxies().may_host(ra[kept], dec[kept], magnitude[kept])
-    kept[kept] = ~stars.beside(ra[kept], dec[kept])
-    passed[rows] = kept
-    return passed
+    ra, dec, magnitude = (view.numbers(f"candidate.{name}") for name in ("ra", "dec", "magpsf"))
+    return cuts.narrowed(
+        is_new_source(view),
+        lambda rows: np.abs(galactic_latitude(ra[rows], dec[rows])) > MIN_LATITUDE,
+        lambda rows: np.abs(ecliptic_latitude(ra[rows], dec[rows])) > MIN_LATITUDE,
+        lambda rows: nearby_galaxies().may_host(ra[rows], dec[rows], magnitude[rows]),
+        lambda rows: ~stars.beside(ra[rows], dec[rows]),
+    )
 
 
 def build(config: Config) -> Filter:

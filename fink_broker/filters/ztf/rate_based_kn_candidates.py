@@ -59,19 +59,13 @@ def fades_fast(curves: LightCurves) -> Mask:
 
 def decide(view: AlertView, stars: Stars) -> Mask:
     """Return which alerts are candidates, shape (n,)."""
-    passed = is_new_source(view)
-    rows = np.flatnonzero(passed)
-    if not len(rows):
-        return passed
-    ra, dec = view.numbers("candidate.ra")[rows], view.numbers("candidate.dec")[rows]
-    kept = np.abs(galactic_latitude(ra, dec)) > MIN_LATITUDE
-    if not kept.any():
-        passed[rows] = False
-        return passed
-    kept[kept] = fades_fast(cuts.light_curves(view, rows[kept], *_FIELDS))
-    kept[kept] = ~stars.beside(ra[kept], dec[kept])
-    passed[rows] = kept
-    return passed
+    ra, dec = view.numbers("candidate.ra"), view.numbers("candidate.dec")
+    return cuts.narrowed(
+        is_new_source(view),
+        lambda rows: np.abs(galactic_latitude(ra[rows], dec[rows])) > MIN_LATITUDE,
+        lambda rows: fades_fast(cuts.light_curves(view, rows, *_FIELDS)),
+        lambda rows: ~stars.beside(ra[rows], dec[rows]),
+    )
 
 
 def build(config: Config) -> Filter:

@@ -27,6 +27,8 @@ from fink_broker.stream.transfer.selection import Condition, Selection
 from fink_broker.stream.transfer.sending import NumberedSender
 from fink_broker.stream.transfer.stopping import Stopped
 
+#: How a transfer stands of which all is in Kafka.
+COMPLETE = "complete"
 #: Told how much is done of how much.
 Show = Callable[[int, int], None]
 
@@ -137,7 +139,7 @@ class Transfers:
         """
         with self.store.only_one(topic):
             manifest = self.store.find(topic)
-            if manifest.finished:
+            if manifest.finished and self.is_whole(manifest):
                 return 0
             selected = self._selected(manifest)
             topics = self._topics()
@@ -157,6 +159,21 @@ class Transfers:
                 )
             self.store.write(manifest.complete(round(time.time(), 3)))
         return sender.delivered
+
+    def is_whole(self, manifest: Manifest) -> bool:
+        """Tell whether Kafka holds all of a transfer, and nothing else.
+
+        Raises
+        ------
+        ServiceError
+            If the first messages are gone, or the topic holds what this transfer did not send.
+        Stopped
+            If told to stop.
+        """
+        topics = self._topics()
+        ends = _ends(manifest, topics)
+        _check_ends(manifest, ends, topics.last_numbers(manifest.topic, ends))
+        return sum(ends) == manifest.alerts and _has_schema(manifest, topics)
 
     def list_all(self) -> list[Listed]:
         """Return all transfers, the oldest first, with what Kafka has of them."""
@@ -231,16 +248,30 @@ class Transfers:
         return tracklets_of(self._science, [_file(part) for part in manifest.parts if part.night == night])
 
     def _listed(self, manifest: Manifest) -> Listed:
-        if manifest.finished:
-            return Listed(manifest, manifest.alerts, "complete")
-        state = "running" if self.store.is_running(manifest.topic) else "interrupted"
+        """Return how a transfer stands: a finished one is complete as long as Kafka has what was sent."""
+        unfinished = "running" if self.store.is_running(manifest.topic) else "interrupted"
         try:
             topics = self._topics()
-            if manifest.topic not in topics.existing():
-                return Listed(manifest, 0, state)
-            return Listed(manifest, sum(topics.ends(manifest.topic, manifest.partitions)), state)
-        except (FinkError, Stopped):
-            return Listed(manifest, None, state)
+            sent = sum(_ends(manifest, topics))
+            whole = sent == manifest.alerts and _has_schema(manifest, topics)
+        except (FinkError, Stopped) as error:
+            why = f": {error.message}" if isinstance(error, FinkError) else ""
+            return Listed(manifest, None, f"not known{why}" if manifest.finished else unfinished)
+        if not manifest.finished:
+            return Listed(manifest, sent, unfinished)
+        return Listed(manifest, sent, COMPLETE if whole else "incomplete: Kafka no longer has all that was sent")
+
+
+def _ends(manifest: Manifest, topics: TransferTopics) -> list[int]:
+    """Return how many messages each partition holds; none where the topic is gone or was not made yet."""
+    there = manifest.topic in topics.existing()
+    return topics.ends(manifest.topic, manifest.partitions) if there else [0] * manifest.partitions
+
+
+def _has_schema(manifest: Manifest, topics: TransferTopics) -> bool:
+    if manifest.schema_topic not in topics.existing():
+        return False
+    return any(topics.ends(manifest.schema_topic, manifest.partitions))
 
 
 def _check_ends(manifest: Manifest, ends: list[int], last: list[int | None]) -> None:

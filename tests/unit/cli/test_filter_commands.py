@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fink_broker.archive import AlertTable, Commit, DataFile
+from fink_broker.cli import filter_explain, filter_list, main
 from fink_broker.cli.filter_app import filter_app
 from fink_broker.cli.filter_lookup import promised_schema
 from fink_broker.errors import FinkError
@@ -65,7 +68,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alerts: pa.Table) -> P
     return tmp_path
 
 
-def write(folder: Path, parts: list[pa.Table], details: dict[str, object] | None = None) -> None:
+def write(folder: Path, parts: list[pa.Table], details: dict[str, object] | None = None, days_ago: float = 0.0) -> None:
     """Commit tables as batches of a table of the broker."""
     table = AlertTable(str(folder))
     table.create()
@@ -76,7 +79,8 @@ def write(folder: Path, parts: list[pa.Table], details: dict[str, object] | None
         size = (folder / path).stat().st_size
         files = [DataFile(path, NIGHT, len(part), size)]
         counts = {"in": len(part), "out": len(part)}
-        table.log.write(Commit(f"batch-{number}", [], files, counts, 0.0, 1.0, details or {}))
+        committed = time.time() - 86_400 * days_ago
+        table.log.write(Commit(f"batch-{number}", [], files, counts, committed - 1, committed, details or {}))
 
 
 @pytest.mark.parametrize("rule", [RARE, "vra", "drb > 0.5 AND size(prv_candidates.magpsf) > 2", "is_transient"])
@@ -176,6 +180,29 @@ def test_a_rule_that_takes_too_much_is_refused(home: Path, capsys: pytest.Captur
     assert [entry.name for entry in read_topics(home / "conf" / "topics.toml")[0]] == ["tenth"]
 
 
+@pytest.mark.parametrize(("limit", "told"), [("1", "That was only 1 alert:"), ("99", "Those were only 99 alerts:")])
+def test_a_rule_tried_on_few_alerts_becomes_no_topic(
+    home: Path, capsys: pytest.CaptureFixture[str], limit: str, told: str
+) -> None:
+    words = ["test", "candid > 0 AND candid % 50 = 0", "--examples", "0", "--limit", limit]
+    assert run(*words) == 0
+    assert told in capsys.readouterr().out
+    assert run(*words, "--activate", "rare") == 1
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert "--force takes it as it is. Nothing was activated." in printed.err
+    assert f"of {limit} alert" + ("s of" if limit == "99" else " of") in printed.out
+    assert not (home / "conf" / "topics.toml").exists()
+    assert run(*words, "--activate", "rare", "--force") == 0
+    assert [entry.name for entry in read_topics(home / "conf" / "topics.toml")[0]] == ["rare"]
+
+
+def test_activating_does_not_wait_for_a_pipe(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(home / "conf" / "topics.toml")
+    assert run("test", RARE, "--examples", "0", "--activate", "rare") == 1
+    assert "it is no regular file" in capsys.readouterr().err
+
+
 def test_activating_adds_to_the_file_and_keeps_what_stands_there(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,6 +271,27 @@ def test_topics_are_listed_with_what_they_did(home: Path, capsys: pytest.Capture
     assert "The key 'description' is missing." in out
 
 
+@pytest.mark.parametrize(("days_ago", "most"), [(8.0, 10), (0.0, 1)])
+def test_only_the_last_week_is_counted_unless_all_is_asked_for(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, days_ago: float, most: int
+) -> None:
+    """And never more batches than a command can read while one waits."""
+    monkeypatch.setattr(filter_list, "MOST_COMMITS", most)
+    (home / "conf" / "topics.toml").write_text(TOPICS)
+    details = {"filters": {"mine": {"seen": 100, "passed": 7, "failed": 1, "ms": 25.0}}}
+    write(home / "online" / "topics", [routed(), routed()], details, days_ago)
+    recent = 100 if days_ago == 0 else 0
+    for words, seen, told in (
+        (["list"], recent, "of the last 1 batches" if recent else "of the last 7 days"),
+        (["list", "--all"], 200, "alerts so far"),
+    ):
+        assert run(*words) == 0
+        out = capsys.readouterr().out
+        (line,) = [line for line in out.splitlines() if "mine" in line]
+        assert line.strip("│ ").split("│")[4].strip() == str(seen)
+        assert told in out
+
+
 def routed() -> pa.Table:
     return pa.table(
         {
@@ -285,6 +333,47 @@ def test_an_alert_is_explained(home: Path, capsys: pytest.CaptureFixture[str]) -
     assert run("explain", "3") == 0
     assert "has not been filtered yet" in capsys.readouterr().out
     assert run("explain", "999999") == 4
+
+
+def test_a_filter_that_did_not_see_an_alert_of_its_batch_is_not_said_to_have_let_it_go(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when it was switched off half-way through the batch."""
+    (home / "conf" / "topics.toml").write_text(TOPICS)
+    filters = {name: {"seen": 1, "passed": 1, "identity": "1-abc"} for name in ("mine", "sn_candidates", "blazar")}
+    judged = pa.array([["mine", "sn_candidates"], ["sn_candidates"]], pa.list_(pa.string()))
+    write(home / "online" / "topics", [routed().append_column("judged", judged)], {"filters": filters})
+    said = {}
+    for candid in ("1", "2"):
+        assert run("explain", candid) == 0
+        said[candid] = {row[0]: row[1:] for row in rows(capsys.readouterr().out)}
+    assert said["1"]["mine"] == ["1-abc", "passed"]
+    assert said["1"]["sn_candidates"] == ["1-abc", "let go"]
+    assert said["1"]["blazar"] == ["", "did not see it"]
+    assert said["2"]["mine"] == ["", "did not see it"]
+    assert said["2"]["sn_candidates"] == ["1-abc", "failed"]
+
+
+def test_an_alert_is_looked_for_in_the_files_of_its_night_only(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(home / "online" / "topics", [routed()], {"filters": {}})
+    assert run("explain", "1", "--night", NIGHT) == 0
+    opened = []
+    read = filter_explain._rows
+    monkeypatch.setattr(filter_explain, "_rows", lambda *given: opened.append(given) or read(*given))
+    assert run("explain", "1", "--night", "20231019") == 4
+    assert opened == []
+    assert "holds no alert 1 of the night 20231019" in capsys.readouterr().err
+    assert run("explain", "1", "--night", "2023-10-18") == 1
+
+
+@pytest.mark.parametrize("group", ["filter", "science", "user", "config"])
+def test_a_group_of_commands_alone_prints_its_help(capsys: pytest.CaptureFixture[str], group: str) -> None:
+    assert main([group]) == 0
+    printed = capsys.readouterr()
+    assert f"fink {group} [OPTIONS] COMMAND" in printed.out
+    assert printed.err == ""
 
 
 def rows(out: str) -> list[list[str]]:

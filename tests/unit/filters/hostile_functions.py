@@ -87,7 +87,9 @@ def leaves_a_thread(magpsf):
 
 
 def secrets(magpsf):
-    return [any("PASSWORD" in name for name in os.environ)] * len(magpsf)
+    theirs = [value for value in os.environ.values() if value == "not theirs"]
+    harmless = [name for name in ("PATH", "HOME", "LC_NUMERIC", "OMP_NUM_THREADS") if name in os.environ]
+    raise ValueError(theirs, harmless)
 
 
 def everything(*columns):

@@ -82,9 +82,96 @@ def test_trusted_verdicts_do_not_wait_for_a_function_that_sleeps() -> None:
         assert [verdict.filter.name for verdict in judgement.trusted] == ["ours"]
         found = by_name(judgement.all())
         assert found["my_sleeps"].failed.all()
+        assert found["my_bright"].failed.all()
+        assert "no time was left for it" in found["my_bright"].error
+        assert list(engine.off) == ["my_sleeps"]
+        assert "more than 1 s on a batch, 1." in engine.off["my_sleeps"]
+        found = by_name(engine.judge(alerts()))
+        assert "my_sleeps" not in found
         assert found["my_bright"].passed.tolist() == EXPECTED.tolist()
-        assert "more than 1 s" in engine.off["my_sleeps"]
-        assert "my_sleeps" not in by_name(engine.judge(alerts()))
+
+
+def slow_functions(folder: Path, *seconds: float) -> list[Filter]:
+    source = "import time\n" + "".join(
+        f"def f{k}(magpsf):\n    time.sleep({asleep})\n    return magpsf < 18\n" for k, asleep in enumerate(seconds)
+    )
+    (folder / "slow_functions.py").write_text(source)
+    return [entry(f"f{k}", UserFunction(f"slow_functions:f{k}", str(folder))) for k in range(len(seconds))]
+
+
+def test_all_users_functions_together_have_one_budget(tmp_path: Path) -> None:
+    filters = slow_functions(tmp_path, 0.1, 0.9, 0.7, 0.0)
+    with Engine(filters, function_seconds=1.2, failures=1) as engine:
+        engine.fit(alerts().schema)
+        started = time.monotonic()
+        found = by_name(engine.judge(alerts(10)))
+        assert time.monotonic() - started < 2.0
+        assert not found["f1"].failed.any()  # it has answered, but took most of the time
+        assert "more than 1.2 s on a batch, 0.9 s of it" in engine.off["f1"]
+        assert found["f2"].failed.all()
+        assert found["f3"].failed.all()
+        assert "no time was left for it" in found["f3"].error
+        assert list(engine.off) == ["f1"]  # whoever had to wait stays on, whatever `failures` is
+        found = by_name(engine.judge(alerts(10)))
+        assert list(found) == ["f0", "f2", "f3"]
+        assert not any(verdict.failed.any() for verdict in found.values())
+
+
+def test_a_function_that_takes_more_than_its_share_again_and_again_is_switched_off(tmp_path: Path) -> None:
+    with Engine(slow_functions(tmp_path, 0.4, 0.0), function_seconds=5.0) as engine:
+        for length in (10, 10, 100, 10, 10):  # 0.4 s are fair for 100 alerts
+            assert not by_name(engine.judge(alerts(length)))["f0"].failed.any()
+            assert engine.off == {}
+        engine.judge(alerts(10))
+        assert list(engine.off) == ["f0"]
+        assert "more than 0.3 s on 10 alerts, 3 batches in a row" in engine.off["f0"]
+
+
+def hanging(folder: Path) -> Filter:
+    (folder / "hangs_on_import.py").write_text("import time\ntime.sleep(1000)\ndef f(magpsf): return magpsf < 18\n")
+    return entry("hangs", UserFunction("hangs_on_import:f", str(folder)))
+
+
+def test_an_import_that_hangs_keeps_nobody_waiting_for_ever(tmp_path: Path) -> None:
+    with Engine([hanging(tmp_path), python("bright"), entry("ours", BRIGHT)], import_seconds=4.0) as engine:
+        started = time.monotonic()
+        found = by_name(engine.judge(alerts()))
+        assert time.monotonic() - started < 8.0
+        assert found["ours"].passed.tolist() == EXPECTED.tolist()
+        while not engine.ready:
+            time.sleep(0.05)
+        assert "its import takes too long" in engine.off["hangs"]
+        found = by_name(engine.judge(alerts()))
+        assert found["my_bright"].passed.tolist() == EXPECTED.tolist()
+
+
+def test_alerts_that_come_before_users_functions_are_loaded_fail_on_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fink_broker.filters.engine.GRACE_SECONDS", -20.0)  # as if the process did not start in time
+    with Engine([hanging(tmp_path), python("bright"), entry("ours", BRIGHT)], import_seconds=4.0) as engine:
+        started = time.monotonic()
+        found = by_name(engine.judge(alerts()))
+        assert time.monotonic() - started < 1.0
+        assert found["ours"].passed.tolist() == EXPECTED.tolist()
+        for name in ("hangs", "my_bright"):
+            assert found[name].failed.all()
+            assert "not loaded yet" in found[name].error
+        assert engine.off == {}
+        while not engine.ready:
+            time.sleep(0.05)
+        assert by_name(engine.judge(alerts()))["my_bright"].passed.tolist() == EXPECTED.tolist()
+
+
+def test_closing_does_not_wait_for_an_import_and_blames_nobody(tmp_path: Path) -> None:
+    switches = Switches()
+    engine = Engine([hanging(tmp_path), python("bright")], switches, import_seconds=60.0)
+    time.sleep(1.5)
+    started = time.monotonic()
+    engine.close()
+    assert time.monotonic() - started < 1.5
+    assert engine.ready
+    assert engine.off == {}
 
 
 def test_a_filter_is_switched_off_after_failed_batches_in_a_row() -> None:
@@ -137,8 +224,38 @@ def test_a_filter_that_takes_too_long_is_switched_off() -> None:
         return np.zeros(len(view), dtype=bool)
 
     with Engine([entry("slow", vectorised(slow))], function_seconds=0.1) as engine:
-        assert engine.judge(alerts())[0].error == ""
+        assert engine.judge(alerts(10))[0].error == ""
         assert "more than 0.1 s" in engine.off["slow"]
+
+
+def test_a_rule_that_would_take_too_long_is_switched_off_before_it_does() -> None:
+    seen: list[int] = []
+
+    def slow(view: AlertView) -> np.ndarray:
+        seen.append(len(view))
+        time.sleep(0.01 * len(view))
+        return np.zeros(len(view), dtype=bool)
+
+    filters = [entry("slow", vectorised(slow)), entry("ours", vectorised(slow), built_in=True)]
+    with Engine(filters, function_seconds=0.5) as engine:
+        found = by_name(engine.judge(alerts()))
+        assert found["slow"].failed.all()
+        assert "it would take 1.0 s on a batch of 100 alerts, more than 0.5 s" in engine.off["slow"]
+        assert seen.count(LENGTH) == 1  # the broker's own rule is not tried
+
+
+def test_what_is_done_once_is_not_held_against_a_rule() -> None:
+    done: list[bool] = []
+
+    def reads_a_list(view: AlertView) -> np.ndarray:
+        if not done:
+            done.append(True)
+            time.sleep(0.6)
+        return view.numbers("candidate.magpsf") < 18
+
+    with Engine([entry("list", vectorised(reads_a_list))], function_seconds=0.5) as engine:
+        assert engine.judge(alerts())[0].passed.tolist() == EXPECTED.tolist()
+        assert engine.off == {}
 
 
 def test_a_missing_column_switches_off_from_the_start_and_on_again_when_it_comes() -> None:

@@ -89,6 +89,14 @@ def judge(text: str) -> list[bool]:
         ("name LIKE ANY ('a', 'b')", r"not allowed|no function"),
         ("x > 1e999", r"'1e999' is no number"),
         ("name RLIKE concat('(', '(')", r"no regular expression"),
+        ("name RLIKE '[ab]*a[ab]{900}c'", r"repeats that make it too long"),
+        ("name RLIKE '((a{9}){9}){9}'", r"repeats that make it too long"),
+        ("name RLIKE '(a{1,200}){0,10}'", r"repeats that make it too long"),
+        (f"name RLIKE '{'a' * 201}'", r"pattern in .* has 201 characters"),
+        (f"name LIKE '{'%a' * 101}'", r"pattern in .* has 202 characters"),
+        (f"name = '{'a' * 1_001}'", r"has 1001 characters\. Use at most 1000"),
+        (f"concat(name, r'{'a' * 1_001}') = name", r"has 1001 characters\. Use at most 1000"),
+        (" OR ".join(["name LIKE 'a%'"] * 21), r"has 21 LIKE and RLIKE"),
         ("a.b.c.d.e.f > 1", r"no column 'a\.b\.c\.d\.e\.f'"),
     ],
 )
@@ -154,6 +162,23 @@ def test_quotes_and_signs_within_texts_are_only_texts() -> None:
         assert SqlRule(f"name = {text}").decide(view).nonzero()[0].tolist() == [number]
     assert SqlRule(r"name LIKE '100\%\_'").decide(view).nonzero()[0].tolist() == [3]
     assert SqlRule(r"name LIKE 'a\\\\b'").decide(view).nonzero()[0].tolist() == [4]
+
+
+def test_texts_far_longer_than_those_of_alerts_are_not_matched() -> None:
+    view = AlertView(pa.table({"name": ["a" * 1_000, "a" * 1_001, "b"]}))
+    for condition in ("name RLIKE 'a'", "name LIKE 'a%'", "name ILIKE 'A%'", "name = 'b' OR name RLIKE '^a{9}'"):
+        assert SqlRule(condition).decide(view).tolist()[:2] == [True, False]
+    assert SqlRule("concat(name, 'c') IS NULL").decide(view).tolist() == [True, True, False]
+    assert SqlRule("name || 'c' = 'bc'").decide(view).tolist() == [False, False, True]
+
+
+def test_the_most_expensive_pattern_is_no_great_delay() -> None:
+    pattern = "(.*a.*b.*c.*a.*b.*c.*a.*b.*c.*a.*b.*c.*a.*b.*){5}x"
+    view = AlertView(pa.table({"name": ["abcab" * 200] * 16}))
+    rule = SqlRule(f"name RLIKE '{pattern}'")
+    started = time.monotonic()
+    assert not rule.decide(view).any()
+    assert time.monotonic() - started < 2  # 0.01 s an alert where the machine is free
 
 
 WORDS = (

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from fink_broker.errors import ConfigError
+from fink_broker.filters.filter import Filter
 from fink_broker.filters.users import frames
 from fink_broker.filters.users.arguments import Argument, inputs_of, paths_of, raw_columns
 from fink_broker.filters.users.functions import UserFunction, source_of
@@ -228,6 +229,51 @@ def test_editing_the_file_changes_the_text_of_the_rule(tmp_path: Path) -> None:
     before = UserFunction("my_module:f", str(tmp_path)).text
     (tmp_path / "my_module.py").write_text("def f(candid): return candid > 1")
     assert UserFunction("my_module:f", str(tmp_path)).text != before
+
+
+def test_editing_what_the_file_imports_from_its_folder_changes_the_text_as_well(tmp_path: Path) -> None:
+    package = tmp_path / "our_package"
+    package.mkdir()
+    (tmp_path / "my_filter.py").write_text("import numpy\nfrom our_package import limits, other\ndef f(candid): ...")
+    (package / "__init__.py").write_text("raise RuntimeError('this was run')")
+    (package / "limits.py").write_text("from . import deeper\nfrom .deeper import LIMIT\nimport our_package.absent")
+    (package / "deeper.py").write_text("import my_filter, far_away\nLIMIT = 18")
+    (tmp_path / "far_away.py").write_text("this is no Python")
+    (tmp_path / "stranger.py").write_text("LIMIT = 1")
+    rule = UserFunction("my_filter:f", str(tmp_path))
+    assert rule.sources[0] == rule.source
+    theirs = {package / "__init__.py", package / "limits.py", package / "deeper.py", tmp_path / "far_away.py"}
+    assert set(rule.sources[1:]) == theirs
+    for file in theirs:
+        before = UserFunction("my_filter:f", str(tmp_path)).text
+        file.write_text(file.read_text() + "\n# edited")
+        assert UserFunction("my_filter:f", str(tmp_path)).text != before
+    before = UserFunction("my_filter:f", str(tmp_path)).text
+    (tmp_path / "stranger.py").write_text("LIMIT = 2")
+    assert UserFunction("my_filter:f", str(tmp_path)).text == before
+    assert UserFunction("my_filter:f").sources == ()
+
+
+def test_an_endless_source_is_not_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "my_filter.py").write_text("import helper\n" + "# \n" * 100_000)
+    (tmp_path / "helper.py").write_text("")
+    os.mkfifo(tmp_path / "pipe.py")
+    assert len(UserFunction("my_filter:f", str(tmp_path)).sources) == 1
+    (tmp_path / "my_filter.py").write_text("import helper, pipe")
+    assert len(UserFunction("my_filter:f", str(tmp_path)).sources) == 2
+
+
+def test_what_the_topic_carries_is_part_of_the_identity(tmp_path: Path) -> None:
+    rule = UserFunction("json:loads")
+    made = [
+        Filter("mine", rule, "", "", "1"),
+        Filter("mine", rule, "", "", "1", output="thin"),
+        Filter("mine", rule, "", "", "1", columns=("roid",)),
+        Filter("mine", rule, "", "", "1", columns=("roid", "tns")),
+    ]
+    assert len({entry.identity for entry in made}) == len(made)
+    assert made[0].identity is made[0].identity  # computed once, as it stands in every message
+    assert made[0] == Filter("mine", rule, "", "", "1")
 
 
 @pytest.mark.parametrize("place", ["", "a b:c", "a:b:c", "os; rm:x", "a..b:c", "../x:f"])

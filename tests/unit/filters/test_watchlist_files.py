@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy import units
-from astropy.table import Table
+from astropy.coordinates import SkyCoord
+from astropy.table import QTable, Table
 from sky_positions import view_of
 
 from fink_broker.errors import ConfigError
-from fink_broker.filters.places import columns_of_file
+from fink_broker.filters.places import columns_of_file, positions_file
 from fink_broker.filters.places.angles import degrees
+from fink_broker.filters.places.limited_file import open_limited, open_regular
 from fink_broker.filters.places.watchlist import Watchlist
 
 HEADER = "name,ra,dec,radius\n"
@@ -186,6 +190,76 @@ def test_files_too_large_missing_packed_twice_or_not_text(tmp_path: Path, monkey
     monkeypatch.setattr(columns_of_file, "LARGEST_ROWS", 2)
     with pytest.raises(ConfigError, match="more than 2 rows"):
         _ = Watchlist(write(tmp_path, "ra,dec\n1,1\n1,1\n1,1\n")).text
+
+
+MANY = [f"c{number}" for number in range(300)]
+
+
+@pytest.mark.parametrize("form", ["csv", *WRITERS])
+def test_wide_tables_are_refused_whatever_their_form(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(columns: int, rows: int = 1) -> int:
+        table = Table({name: [1.0] * rows for name in ["ra", "dec", *MANY[: columns - 2]]})
+        path = tmp_path / f"{columns}-{rows}"
+        WRITERS.get(form, lambda table, path: table.write(path, format="ascii.csv"))(table, path)
+        return len(Watchlist(path).positions)
+
+    assert read(columns=200) == 1
+    with pytest.raises(ConfigError, match="more than 200 columns"):
+        read(columns=201)
+    monkeypatch.setattr(columns_of_file, "LARGEST_CELLS", 100)
+    assert read(columns=10, rows=10) == 10
+    with pytest.raises(ConfigError, match=r"more than 100 (cells|values)"):
+        read(columns=10, rows=11)
+
+
+def test_only_needed_columns_are_kept(tmp_path: Path) -> None:
+    needless = {name: [1.0] for name in MANY[:20]}
+    table = Table({"RA": [1.0], "ra": [9.0], "raj2000": [9.0], "dec": [2.0], "radius": [3.0], "id": [4], **needless})
+    for form, writer in {"csv": lambda table, path: table.write(path, format="ascii.csv"), **WRITERS}.items():
+        if form == "fits":
+            table.remove_column("ra")  # names of FITS know no case
+        path = tmp_path / form.replace(", ", "-")
+        writer(table, path)
+        with open_limited(path, 10_000_000) as opened:
+            read = columns_of_file.read_columns(opened, positions_file._needed)
+        assert list(read.columns) == ["RA", "dec", "radius", "id"]
+        assert {"raj2000", *MANY[:20]} <= set(read.names)
+
+
+@pytest.mark.parametrize("form", ["votable", "ecsv"])
+def test_needless_columns_take_less_memory(tmp_path: Path, form: str) -> None:
+    def peak(columns: list[str]) -> int:
+        tracemalloc.start()
+        try:
+            with open_limited(tmp_path / "list", 10_000_000) as opened:
+                columns_of_file.read_columns(opened, lambda _: columns)
+            return tracemalloc.get_traced_memory()[1] - (tmp_path / "list").stat().st_size
+        finally:
+            tracemalloc.stop()
+
+    WRITERS[form](Table({name: np.ones(300) for name in ("ra", "dec", *MANY[:150])}), tmp_path / "list")
+    peak(["ra"])  # what is imported does not count
+    assert peak(["ra", "dec"]) < 0.85 * peak(["ra", "dec", *MANY[:150]])
+
+
+def test_ecsv_with_columns_made_up_of_several(tmp_path: Path) -> None:
+    sky = SkyCoord([1.0, 2.0], [3.0, 4.0], unit="deg")
+    table = QTable({"sky": sky, "ra": [1.0, 2.0] * units.deg, "dec": [3.0, 4.0] * units.deg, "flux": [5, 6] * units.Jy})
+    for delimiter in (" ", ","):
+        table.write(tmp_path / "list.ecsv", format="ascii.ecsv", delimiter=delimiter, overwrite=True)
+        assert list(Watchlist(tmp_path / "list.ecsv").positions.dec) == [3, 4]
+        tables().write(tmp_path / "list.ecsv", format="ascii.ecsv", delimiter=delimiter, overwrite=True)
+        assert list(Watchlist(tmp_path / "list.ecsv").positions.dec) == [-2.5, 3]
+
+
+def test_a_pipe_is_no_list(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list.csv")
+    with pytest.raises(ConfigError, match="There is no file"):
+        _ = Watchlist(tmp_path / "list.csv").text
+    with pytest.raises(OSError, match="no regular file"):
+        open_regular(tmp_path / "list.csv")
 
 
 def test_a_list_mended_is_read_again(tmp_path: Path) -> None:

@@ -59,12 +59,10 @@ def runner() -> Iterator[Runner]:
     """Return functions that do no more harm than raising, in one process."""
     names = (
         "bright raises short stops texts prints reads_input hungry vandal faint_past poisoned leaves_a_thread "
-        "everything secrets"
+        "everything"
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FINK_KAFKA_PASSWORD", "not theirs")
-        running = Runner({name: function(name) for name in names.split()}, SECONDS, memory_bytes=4 << 30)
-        running.load()
+    running = Runner({name: function(name) for name in names.split()}, SECONDS, memory_bytes=4 << 30)
+    running.load()
     with running:
         yield running
 
@@ -112,8 +110,16 @@ def test_a_function_that_cannot_be_called_by_name_is_not_loaded(runner: Runner) 
         runner.check_loaded("everything")
 
 
-def test_functions_do_not_see_passwords(runner: Runner) -> None:
-    assert not ask(runner, "secrets")["secrets"].passed.any()
+def test_functions_see_harmless_variables_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FINK_KAFKA_PASSWORD", "SN_CHANNEL", "AWS_ACCESS_KEY_ID", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "not theirs")
+    monkeypatch.setenv("LC_NUMERIC", "C")
+    with Runner({"secrets": function("secrets")}, SECONDS) as alone:
+        alone.load()
+        answer = ask(alone, "secrets")["secrets"]
+    assert "not theirs" not in answer.error
+    for name in ("PATH", "HOME", "LC_NUMERIC", "OMP_NUM_THREADS"):
+        assert f"'{name}'" in answer.error
 
 
 def test_good_filters_cost_little_beside_their_own_time(runner: Runner) -> None:
@@ -143,7 +149,7 @@ def test_a_new_process_goes_on_where_a_function_took_the_old_one_down(name: str,
         with pytest.raises(ConfigError, match=error):
             runner.check_loaded(name)
         assert answers["bright"].passed.tolist() == BRIGHT.tolist()
-        assert answers["faint_past"].error == ""
+        assert answers["faint_past"].cause == ("waited" if cause == "slow" else "")
         assert runner.pid != before
         assert not psutil.pid_exists(before or 0)
         assert ask(runner, "bright")["bright"].error == ""
@@ -168,12 +174,14 @@ def test_imports_that_hang_exit_or_fail_take_no_other_filter_down(tmp_path: Path
         "entry": "no_such_entry_point",
     }  # fmt: skip
     functions = {name: UserFunction(place, str(tmp_path)) for name, place in places.items()}
-    with Runner(functions, SECONDS, import_seconds=1.5) as runner:
+    with Runner(functions, SECONDS, import_seconds=6.0) as runner:
+        started = time.monotonic()
         runner.load()
+        assert time.monotonic() - started < 12
         assert set(runner.arguments) == {"fine"}
         reasons = {name: loss.reason for name, loss in runner.lost.items()}
         assert ask(runner, "fine")["fine"].passed.sum() == 99
-    assert "more than 1.5 s" in reasons["hangs"]
+    assert "more than 3.0 s" in reasons["hangs"]
     assert reasons["hangs_too"] == reasons["hangs"]
     assert "exit code 4" in reasons["dies"]
     assert "SyntaxError" in reasons["wrong"]

@@ -59,6 +59,12 @@ def test_help_names_every_key(service) -> None:
         assert f"[{argument.key}" in line
 
 
+def test_distribution_takes_options_of_spark_for_the_sake_of_scripts_and_says_that_it_ignores_them() -> None:
+    service = find("distribution")
+    parse(service, ["--driver-memory", "4g", "-executor-memory", "4g"])
+    assert "options of Spark are accepted and ignored" in help_of(service)
+
+
 def test_an_unknown_service_is_one_sentence() -> None:
     with pytest.raises(UsageError, match=r"no service named dashbord\. Available services are: kafka, ") as error:
         find("dashbord")

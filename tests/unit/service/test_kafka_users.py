@@ -121,6 +121,15 @@ def test_add_says_how_to_read_a_topic_the_user_may_read(recorded, monkeypatch, c
     assert "-servers localhost:9092" in said
 
 
+@pytest.mark.parametrize("name", ["astro", "fink_astro"])
+def test_the_group_that_is_proposed_is_one_users_may_use(recorded, capsys, name: str) -> None:
+    fink_user("add", name, "--generate")
+    said = capsys.readouterr().out
+    groups = re.findall(r'(?:"group.id": "|-group_?id )([^" ]+)', said)
+    assert len(groups) == 3
+    assert not [group for group in groups if group.startswith(kafka_users.OWN_GROUPS)]
+
+
 def test_a_generated_password_is_shown_once(recorded, capsys) -> None:
     fink_user("add", "astro", "--generate")
     [(_, _, password)] = recorded.added

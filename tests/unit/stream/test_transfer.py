@@ -137,7 +137,8 @@ class Kafka:
         self.copies: list[str] = []
 
     def existing(self) -> set[str]:
-        return {"ftransfer_x"} if self.partitions else set()
+        there = {"ftransfer_x"} if self.partitions else set()
+        return there | ({"ftransfer_x_schema"} if self.copies else set())
 
     def create(self, manifest: Manifest) -> None:
         self.partitions = self.partitions or [[] for _ in range(manifest.partitions)]
@@ -146,17 +147,19 @@ class Kafka:
         assert not any(self.partitions) or self.copies, "the schema comes first"
         self.copies.append(manifest.avro)
 
-    def ends(self, _topic: str, _partitions: int) -> list[int]:
+    def ends(self, topic: str, _partitions: int) -> list[int]:
+        if topic.endswith("_schema"):
+            return [len(self.copies)]
         return [len(messages) for messages in self.partitions]
 
     settled_ends = ends
 
-    def last_numbers(self, _topic: str, _ends: list[int]) -> list[int | None]:
-        return [messages[-1][0] if messages else None for messages in self.partitions]
+    def last_numbers(self, _topic: str, ends: list[int]) -> list[int | None]:
+        return [self.partitions[number][-1][0] if end else None for number, end in enumerate(ends)]
 
     def remove(self, topics: list[str]) -> None:
         assert topics == ["ftransfer_x", "ftransfer_x_schema"]
-        self.partitions = []
+        self.partitions, self.copies = [], []
 
 
 class Sender:
@@ -226,6 +229,43 @@ def test_foreign_or_missing_messages_are_noticed(science: AlertTable, config: Co
         transfers.send("ftransfer_x")
 
 
+def test_finished_it_is_complete_only_while_kafka_has_it(science, config, kafka) -> None:
+    commit(science, "a", "20231018", rows(40))
+    transfers = Transfers(config, threading.Event(), print)
+    transfers.begin(transfers.plan(NIGHT, "ftransfer_x"))
+    assert transfers.send("ftransfer_x") == 40
+    assert [(entry.sent, entry.state) for entry in transfers.list_all()] == [(40, "complete")]
+    assert transfers.send("ftransfer_x") == 0
+    del kafka.partitions[3][2:]
+    (listed,) = transfers.list_all()
+    assert (listed.sent, listed.state.partition(":")[0]) == (38, "incomplete")
+    assert transfers.send("ftransfer_x") == 2
+    kafka.copies = []
+    assert transfers.list_all()[0].state.startswith("incomplete")
+    kafka.partitions = []
+    assert transfers.list_all()[0].sent == 0
+    assert transfers.send("ftransfer_x") == 40
+    assert transfers.list_all()[0].state == "complete"
+    kafka.partitions[4] += [(44, 0, b"")]
+    with pytest.raises(ServiceError, match=r"Partition 4 .* did not send"):
+        transfers.send("ftransfer_x")
+
+
+def test_what_kafka_holds_is_not_known_when_it_says_so(science, config, kafka, monkeypatch) -> None:
+    commit(science, "a", "20231018", rows(40))
+    transfers = Transfers(config, threading.Event(), print)
+    transfers.begin(transfers.plan(NIGHT, "ftransfer_x"))
+    transfers.send("ftransfer_x")
+
+    def gone(*_: object) -> list[int]:
+        raise ServiceError("Messages of ftransfer_x are gone from Kafka.")
+
+    monkeypatch.setattr(kafka, "ends", gone)
+    (listed,) = transfers.list_all()
+    assert listed.sent is None
+    assert listed.state == "not known: Messages of ftransfer_x are gone from Kafka."
+
+
 def test_a_topic_has_one_selection(science: AlertTable, config: Config, kafka: Kafka) -> None:
     commit(science, "a", "20231018", rows(40))
     transfers = Transfers(config, threading.Event(), print)
@@ -281,9 +321,36 @@ class TestCommand:
         return cli.transfer(cli.TransferOptions(**options), None)
 
     def test_one_thing_at_a_time(self, monkeypatch: pytest.MonkeyPatch, config: Config) -> None:
-        for options in ({}, {"list": True, "remove": "x"}, {"start": "2023-10-18", "resume": "x"}):
+        for options in ({}, {"list_all": True, "remove": "x"}, {"start": "2023-10-18", "resume": "x"}):
             with pytest.raises(UsageError, match="not clear what to do"):
                 self.run(monkeypatch, config, **options)
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ({"start": "2023-10-18"}, "--stop is missing"),
+            ({"stop": "2023-10-18"}, "--start is missing"),
+            ({"where": "roid > 1"}, "--start is missing"),
+            ({"list_all": True, "where": "roid > 1"}, "--where does not go with --list"),
+            ({"remove": "ftransfer_x", "dry_run": True}, "--dry-run does not go with --remove"),
+            ({"resume": "ftransfer_x", "classes": ("Unknown",)}, "--class does not go with --resume"),
+        ],
+    )
+    def test_what_is_missing_or_too_much_is_named(self, monkeypatch, config, options, told) -> None:
+        with pytest.raises(UsageError, match=told):
+            self.run(monkeypatch, config, **options)
+
+    def test_what_kafka_lost_is_sent_again_on_resume(self, science, config, kafka, monkeypatch, capsys) -> None:
+        commit(science, "a", "20231018", rows(40))
+        self.run(monkeypatch, config, start="2023-10-18", stop="2023-10-18", topic="ftransfer_x")
+        del kafka.partitions[7][1:]
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        self.run(monkeypatch, config, list_all=True)
+        assert "incomplete: Kafka no longer has all that was sent" in capsys.readouterr().out
+        self.run(monkeypatch, config, resume="ftransfer_x")
+        assert len(kafka.partitions[7]) == 4
+        assert "All 40 alerts are in ftransfer_x." in capsys.readouterr().out
 
     def test_sends_says_so_and_does_so_once(self, science, config, kafka, monkeypatch, capsys) -> None:
         commit(science, "a", "20231018", rows(40))
@@ -298,10 +365,10 @@ class TestCommand:
         assert "fink_datatransfer -topic ftransfer_x" in printed
         assert self.run(monkeypatch, config, **asked) == 0
         assert "All 40 alerts were sent to ftransfer_x by 20" in capsys.readouterr().out
-        assert self.run(monkeypatch, config, list=True) == 0
+        assert self.run(monkeypatch, config, list_all=True) == 0
         assert "complete" in capsys.readouterr().out
         assert self.run(monkeypatch, config, remove="ftransfer_x") == 0
-        assert self.run(monkeypatch, config, list=True) == 0
+        assert self.run(monkeypatch, config, list_all=True) == 0
         assert "There are no transfers." in capsys.readouterr().out
 
     def test_too_many(self, science, config, kafka, monkeypatch) -> None:
