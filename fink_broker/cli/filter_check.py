@@ -53,7 +53,9 @@ def _check_file(path: Path, config: Config) -> int:
     for problem in problems:
         console.print(str(problem), markup=False, highlight=False)
     wrong = len(problems) + len(unfit)
-    console.print(f"{len(filters) - len(unfit)} topics can be used" + (f", {wrong} mistakes." if wrong else "."))
+    fit = len(filters) - len(unfit)
+    mistakes = f", {wrong} mistake{'' if wrong == 1 else 's'}" if wrong else ""
+    console.print(f"{fit} topic{'' if fit == 1 else 's'} can be used{mistakes}.")
     return 2 if wrong else 0
 
 
