@@ -71,7 +71,7 @@ def filter_test(
     activate: Annotated[str, typer.Option(metavar="NAME", help="Make it a topic of this name afterwards.")] = "",
     owner: Annotated[str, typer.Option(help="With --activate: who answers for it; your account if not given.")] = "",
     description: Annotated[str, typer.Option(help="With --activate: one sentence on what it takes.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Activate it whatever it takes, and of few alerts too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Activate it whatever it takes, also of few alerts.")] = False,
     conf: Conf = None,
 ) -> int:
     """Run a rule over an archived night: how many alerts pass, when, and what they look like.

@@ -132,7 +132,7 @@ def test_a_topics_file_is_checked_as_a_whole(home: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     assert run("check", file) == 2
     out = capsys.readouterr().out
-    for told in ("drb > 0.9", "'nonsense'", "There is no key 'rul'", "'rooid'", "1 topics can be used, 3 mistakes."):
+    for told in ("drb > 0.9", "'nonsense'", "There is no key 'rul'", "'rooid'", "1 topic can be used, 3 mistakes."):
         assert told in out
     assert run("check", home / "no_such.toml") == 4
 
