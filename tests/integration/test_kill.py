@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
+from distributing import read_topic
 from pipeline import create_topic, total, until
-from test_distribution import read_topic
 
 from fink_broker.archive import AlertTable, Layout
 from fink_broker.config import load_config

@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from distributing import commit_by_hand, distributing, read_topic
 from expected_topics import science_table
 from pipeline import total, until
-from test_distribution import commit_by_hand, distributing, read_topic
 
 from fink_broker.archive import AlertTable, Layout
 from fink_broker.config.model import Config, DistributionConfig, FiltersConfig, StorageConfig

@@ -29,7 +29,6 @@ IMPORT_SECONDS = 10.0
 START_SECONDS = 30.0
 #: What comes through late by no fault of the function.
 _SLACK_SECONDS = 0.25
-_NO_TIME = "no time was left for it: users' functions took too long together"
 #: How often a batch is given to a new process if the old one dies before any function has begun.
 MOST_STALLS = 2
 
@@ -178,48 +177,55 @@ class Runner:
     def collect(self) -> list[Answer]:
         """Return the answers to the last batch.
 
-        When the time for all is used up, the function that took most of it is lost; those that have not answered yet
-        fail on this batch, no more.
+        When the time for all is used up, the function that took most of it is lost, and the others go on with as much
+        anew: nobody pays for another's slowness, and each time is the last of one that is slow.
         """
         budget, answers = Budget(self._seconds), list[Answer]()
-        pending, stalls = list(self._inputs), 0
+        pending, stalls, taken_in = list(self._inputs), 0, False
         while pending:
-            what: tuple[Cause, str] = ("waited", _NO_TIME)
             try:
-                self._wait_until_ready()
+                if not taken_in:
+                    self._wait_until_ready()
+                    taken_in = True
                 answers += self._answers(pending, budget)
             except (Silence, Gone) as error:  # before any function began
-                what = ("raised", self._fate(error, "its process did not take the batch in time"))
+                what = self._fate(error, "its process did not take the batch in time")
                 stalls += 1
-            if budget.left <= 0 or stalls == MOST_STALLS:
-                answers += [self._failure(name, *what) for name in pending]
-                break
-            if pending:
+                if stalls == MOST_STALLS:
+                    answers += [self._failure(name, "raised", what) for name in pending]
+                    break
+            if budget.left <= 0:
+                answers, budget = self._blamed(answers, budget), Budget(self._seconds)
+            if pending and self._process is None:
                 answers += self._go_on(pending)
                 pending = [name for name in pending if name in self._functions]
+                taken_in = False
         self._sent = False
-        return self._blamed(answers, budget) if budget.left < 0 else answers
+        return answers
 
     def _answers(self, pending: list[str], budget: Budget) -> list[Answer]:
-        """Return answers, each then no longer pending, until all have come or the process has ended."""
+        """Return answers, each then no longer pending, until all have come, time is up, or the process has ended."""
         answers: list[Answer] = []
-        while pending:
+        while pending and budget.left > 0:
             name, started = pending[0], time.monotonic()
             error: Exception | None = None
             try:
-                answer = self._receive(name, max(0.0, budget.left))
+                answer = self._receive(name, budget.left)
             except (Silence, Gone) as caught:
-                error, answer = caught, self._failure(name, "waited", _NO_TIME)
+                error, answer = caught, self._failure(name, "slow", "")
             # what a function says of its own time is no more than a claim
             budget.spent[name] = max(answer.seconds, time.monotonic() - started)
-            pending.pop(0)
             if error is not None:
                 what = self._fate(error, "")
+                if isinstance(error, Silence) and name != budget.largest:
+                    return answers  # another used up the time: it is asked again
                 if isinstance(error, Gone):
                     self._lose(name, Loss("crashed", what))
                     answer = self._failure(name, "crashed", what)
-                return [*answers, answer]
+            pending.pop(0)
             answers.append(answer)
+            if error is not None:
+                break
         return answers
 
     def _blamed(self, answers: list[Answer], budget: Budget) -> list[Answer]:
@@ -231,7 +237,7 @@ class Runner:
         return [self._slow(answer, budget) if answer.name == name else answer for answer in answers]
 
     def _slow(self, answer: Answer, budget: Budget) -> Answer:
-        error = budget.blame(answer.name) if answer.cause == "waited" else answer.error
+        error = budget.blame(answer.name) if answer.cause == "slow" else answer.error
         return replace(answer, cause="slow", error=error, seconds=budget.spent[answer.name])
 
     def _go_on(self, pending: list[str]) -> list[Answer]:

@@ -82,8 +82,7 @@ def test_trusted_verdicts_do_not_wait_for_a_function_that_sleeps() -> None:
         assert [verdict.filter.name for verdict in judgement.trusted] == ["ours"]
         found = by_name(judgement.all())
         assert found["my_sleeps"].failed.all()
-        assert found["my_bright"].failed.all()
-        assert "no time was left for it" in found["my_bright"].error
+        assert found["my_bright"].passed.tolist() == EXPECTED.tolist()  # it goes on without the one that sleeps
         assert list(engine.off) == ["my_sleeps"]
         assert "more than 1 s on a batch, 1." in engine.off["my_sleeps"]
         found = by_name(engine.judge(alerts()))
@@ -105,13 +104,12 @@ def test_all_users_functions_together_have_one_budget(tmp_path: Path) -> None:
         engine.fit(alerts().schema)
         started = time.monotonic()
         found = by_name(engine.judge(alerts(10)))
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 5.0
         assert not found["f1"].failed.any()  # it has answered, but took most of the time
         assert "more than 1.2 s on a batch, 0.9 s of it" in engine.off["f1"]
-        assert found["f2"].failed.all()
-        assert found["f3"].failed.all()
-        assert "no time was left for it" in found["f3"].error
-        assert list(engine.off) == ["f1"]  # whoever had to wait stays on, whatever `failures` is
+        assert not found["f2"].failed.any()  # another used up the time: it is asked again
+        assert not found["f3"].failed.any()
+        assert list(engine.off) == ["f1"]
         found = by_name(engine.judge(alerts(10)))
         assert list(found) == ["f0", "f2", "f3"]
         assert not any(verdict.failed.any() for verdict in found.values())
