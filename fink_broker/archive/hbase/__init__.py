@@ -1,0 +1,1 @@
+"""Alerts in HBase: one packed cell an alert, keys that find it again."""
