@@ -6,7 +6,8 @@
     ├── ConfigError            a key, its line, and what was expected       exit 2
     ├── UsageError             a command that cannot be carried out         exit 1
     ├── ServiceError           a service that cannot start, stop or go on   exit 3
-    │   └── JavaMissing
+    │   ├── JavaMissing
+    │   └── ArchiveAway        HBase does not answer
     ├── DataError              a file or packet that cannot be read         exit 4
     └── CountsDoNotClose       in ≠ out + set aside: never committed        exit 5
 """
@@ -56,6 +57,10 @@ class ServiceError(FinkError):
 
 class JavaMissing(ServiceError):
     """No usable Java was found."""
+
+
+class ArchiveAway(ServiceError):
+    """HBase does not answer, or went away while it did: worth asking again."""
 
 
 class DataError(FinkError):
