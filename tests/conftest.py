@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,12 +25,10 @@ def shared_data() -> Path:
 def unpacked(shared_data: Path) -> Callable[..., list[bytes]]:
     """Return a function that gives the packets of some of the real sets, as bytes, in the order of their names."""
 
-    def read(*names: str) -> list[bytes]:
-        packets: list[bytes] = []
-        for name in names:
-            with tarfile.open(shared_data / "ztf" / f"{name}.tar.gz") as archive:
-                found = {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}
-            packets += [found[member] for member in sorted(found)]
-        return packets
+    @functools.cache
+    def read_set(name: str) -> list[bytes]:
+        with tarfile.open(shared_data / "ztf" / f"{name}.tar.gz") as archive:
+            found = {member.name: archive.extractfile(member).read() for member in archive if member.isfile()}
+        return [found[member] for member in sorted(found)]
 
-    return read
+    return lambda *names: [packet for name in names for packet in read_set(name)]

@@ -1,16 +1,20 @@
 """The commit log of a table: one small JSON file a batch, written last and atomically.
 
 A batch exists once its commit file does. Later stages read tables through the log, so they see whole batches
-only; counts, provenance and latencies of every batch are there to be added up.
+only; counts, provenance and latencies of every batch are there to be added up. Full folders of a thousand commits
+can be packed into one file each (`commit_packs`); what the log answers stays the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pyarrow import fs
+
+from fink_broker.archive.commit_packs import SUFFIX, Pack, packed
 from fink_broker.archive.storage import Storage
 from fink_broker.errors import CountsDoNotClose, DataError
 
@@ -56,6 +60,11 @@ class Commit:
     committed: float
     details: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def nights(self) -> tuple[str, ...]:
+        """Observing nights it has files of."""
+        return tuple(dict.fromkeys(file.partition for file in self.files))
+
     def __post_init__(self) -> None:
         aside = sum(number for name, number in self.counts.items() if name not in ("in", "out"))
         if self.counts["in"] != self.counts["out"] + aside:
@@ -100,6 +109,7 @@ class CommitLog:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._packs: dict[str, Pack] = {}
 
     def create(self) -> None:
         """Make the folder of the log."""
@@ -107,44 +117,66 @@ class CommitLog:
 
     def end(self) -> int:
         """Return the number the next commit gets."""
-        for folder in reversed(self._folders()):
-            if numbers := self._names(folder):
-                return max(numbers) + 1
+        for part in reversed(self._parts()):
+            if ids := self._ids(part):
+                return max(ids) + 1
         return 0
 
     def has(self, commit_id: str) -> bool:
         """Tell whether a batch is among the latest thousand commits: an older one never comes again."""
-        return any(commit_id in self._names(folder).values() for folder in self._folders()[-2:])
+        return any(commit_id in self._ids(part).values() for part in self._parts()[-2:])
 
     def number_of(self, commit_id: str) -> int | None:
         """Return the number of a commit, None if there is none; the latest are found first."""
-        for folder in reversed(self._folders()):
-            for number, name in self._names(folder).items():
+        for part in reversed(self._parts()):
+            for number, name in self._ids(part).items():
                 if name == commit_id:
                     return number
         return None
 
+    def read(self, commit_id: str) -> Commit | None:
+        """Return the commit of this id, None if there is none."""
+        number = self.number_of(commit_id)
+        return None if number is None else self.read_from(number, 1)[0]
+
     def read_from(self, number: int, most: int) -> list[Commit]:
         """Return up to ``most`` commits from a number on, in order."""
         commits: list[Commit] = []
-        for folder in self._folders_from(number):
-            names = self._names(folder)
-            wanted = [found for found in sorted(names) if found >= number][: most - len(commits)]
-            commits += [self._read(found, names[found]) for found in wanted]
+        for part in self._parts_from(number):
+            wanted = [found for found in sorted(self._ids(part)) if found >= number][: most - len(commits)]
+            commits += self._read(part, wanted)
             if len(commits) == most:
                 break
         return commits
 
     def read_all(self) -> list[Commit]:
         """Return all commits in the order in which they were made."""
-        return list(reversed(list(self.newest_first())))
+        return [commit for part in self._parts() for commit in self._read(part, sorted(self._ids(part)))]
 
     def newest_first(self) -> Iterator[Commit]:
         """Give all commits, the latest first, each read when it is asked for."""
-        for folder in reversed(self._folders()):
-            names = self._names(folder)
-            for number in sorted(names, reverse=True):
-                yield self._read(number, names[number])
+        for part in reversed(self._parts()):
+            yield from self._read(part, sorted(self._ids(part), reverse=True))
+
+    def touching(self, wanted: Callable[[int, str], bool], first: int = 0) -> Iterator[tuple[int, Commit]]:
+        """Give number and content of the commits that have files of some nights, in order.
+
+        Parameters
+        ----------
+        wanted : callable
+            Told the number of a commit and a night of its files; whether the commit is wanted for it.
+        first : int
+            Number from which on commits are looked at.
+        """
+        for part in self._parts_from(first):
+            numbers = [number for number in sorted(self._ids(part)) if number >= first]
+            known = self._pack(part)
+            if known is not None:
+                entries = known.entries
+                numbers = [n for n in numbers if n in entries and any(wanted(n, night) for night in entries[n].nights)]
+            for number, commit in zip(numbers, self._read(part, numbers), strict=True):
+                if any(wanted(number, night) for night in commit.nights):
+                    yield number, commit
 
     def write(self, commit: Commit) -> None:
         """Make a batch exist."""
@@ -152,24 +184,89 @@ class CommitLog:
         self._storage.make_folder(_folder(number))
         self._storage.write_atomically(_path(number, commit.id), commit.to_json())
 
-    def _folders(self) -> list[str]:
-        return [f"{COMMITS}/{name}" for name in self._storage.folders(COMMITS)]
+    def pack(self) -> int:
+        """Make one file of each full folder, but the last two, to which a writer may be adding; return how many.
 
-    def _folders_from(self, number: int) -> list[str]:
-        return [folder for folder in self._folders() if folder >= _folder(number)]
+        May be called while others read and write: until the file is there, whole, the folder is.
+        """
+        folders = self._storage.folders(COMMITS)
+        made = 0
+        for part in self._parts()[:-2]:
+            if part not in folders:
+                continue
+            if self._pack(part) is None:
+                ids = self._ids(part)
+                if len(ids) < COMMITS_IN_A_FOLDER:
+                    continue
+                commits = zip(sorted(ids), self._read(part, sorted(ids)), strict=True)
+                lines = ((number, commit.id, commit.nights, commit.to_json()) for number, commit in commits)
+                self._storage.write_atomically(_pack_path(part), packed(lines))
+                made += 1
+            self._storage.remove_folder(f"{COMMITS}/{part}")
+        return made
 
-    def _names(self, folder: str) -> dict[int, str]:
-        """Return number → id of the commits in a folder."""
-        stems = [info.base_name.removesuffix(".json") for info in self._storage.find(folder, ".json")]
-        return {int(number): commit_id for number, _, commit_id in (stem.partition("-") for stem in stems)}
+    def _parts(self) -> list[str]:
+        """Return the names of all parts of the log, each a folder or a pack."""
+        names = {info.base_name for info in self._storage.listing(COMMITS) if _is_part(info)}
+        self._packs = {part: pack for part, pack in self._packs.items() if part + SUFFIX in names}
+        return sorted({name.removesuffix(SUFFIX) for name in names})
 
-    def _read(self, number: int, commit_id: str) -> Commit:
-        return Commit.from_json(self._storage.read(_path(number, commit_id)))
+    def _parts_from(self, number: int) -> list[str]:
+        return [part for part in self._parts() if part >= _part(number)]
+
+    def _pack(self, part: str) -> Pack | None:
+        """Return the pack of a part, None where it is still a folder."""
+        if part not in self._packs:
+            try:
+                self._packs[part] = Pack(self._storage, _pack_path(part))
+            except FileNotFoundError:
+                return None
+        return self._packs[part]
+
+    def _ids(self, part: str) -> dict[int, str]:
+        """Return number → id of the commits of a part."""
+        known = self._packs.get(part)
+        if known is not None:
+            return known.ids
+        stems = [info.base_name.removesuffix(".json") for info in self._storage.find(f"{COMMITS}/{part}", ".json")]
+        found = {int(number): commit_id for number, _, commit_id in (stem.partition("-") for stem in stems)}
+        if len(found) < COMMITS_IN_A_FOLDER and (known := self._pack(part)) is not None:
+            return known.ids  # the folder was going, or gone, while it was listed
+        return found
+
+    def _read(self, part: str, numbers: Sequence[int]) -> Iterator[Commit]:
+        """Give commits of a part, from its folder as long as there is one."""
+        done = 0
+        if part not in self._packs:
+            ids = self._ids(part)
+        if part not in self._packs:
+            try:
+                for number in numbers:
+                    yield Commit.from_json(self._storage.read(_path(number, ids[number])))
+                    done += 1
+                return
+            except FileNotFoundError:
+                if self._pack(part) is None:
+                    raise
+        yield from map(Commit.from_json, self._packs[part].texts(numbers[done:]))
+
+
+def _is_part(info: fs.FileInfo) -> bool:
+    name: str = info.base_name
+    return name.isdigit() if info.type == fs.FileType.Directory else name.removesuffix(SUFFIX).isdigit()
+
+
+def _part(number: int) -> str:
+    return f"{number // COMMITS_IN_A_FOLDER:06d}"
 
 
 def _folder(number: int) -> str:
-    return f"{COMMITS}/{number // COMMITS_IN_A_FOLDER:06d}"
+    return f"{COMMITS}/{_part(number)}"
 
 
 def _path(number: int, commit_id: str) -> str:
     return f"{_folder(number)}/{number:09d}-{commit_id}.json"
+
+
+def _pack_path(part: str) -> str:
+    return f"{COMMITS}/{part}{SUFFIX}"

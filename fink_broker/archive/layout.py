@@ -9,8 +9,12 @@
       science/   night=YYYYMMDD/…, _commits/…          packets that passed the cuts, with science columns
       topics/    _commits/…                            what went out on which topic, and what each filter took
       topics/    night=YYYYMMDD/…                      which topics each alert passed, and which filters failed on it
+      archived/  _commits/…                            which batches of science are in HBase
       transfers/ <topic>.json                          what each data transfer sends
       checkpoints/<job>/                               where each job stands
+
+Beside its ``night=`` folders a table has ``_merged/<night>.json`` for each merged night (`merged_night`), ``_retired/``
+with lists of the files that have been merged away and go soon (`retiring`), and ``_merging/`` while it is merged.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ class Layout:
     online: str
 
     def table(self, name: str) -> str:
-        """Return the folder of a table: ``raw``, ``rejected``, ``science`` or ``topics``."""
+        """Return the folder of a table: ``raw``, ``rejected``, ``science``, ``topics`` or ``archived``."""
         return f"{self.online.rstrip('/')}/{name}"
 
     def checkpoint(self, job: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
+import pyarrow as pa
 from pyarrow import fs
 
 
@@ -50,6 +52,19 @@ class Storage:
             info.base_name for info in self.files.get_file_info(selector) if info.type == fs.FileType.Directory
         )
 
+    def listing(self, path: str) -> list[fs.FileInfo]:
+        """Return files and folders directly below ``path``, by name; none if it is absent."""
+        selector = fs.FileSelector(self._full(path), allow_not_found=True)
+        return sorted(self.files.get_file_info(selector), key=lambda info: info.base_name)
+
+    def info(self, path: str) -> fs.FileInfo:
+        """Return kind, size in bytes and time of a file or folder; its kind is NotFound if it is absent."""
+        return self.files.get_file_info(self._full(path))
+
+    def open(self, path: str) -> pa.NativeFile:
+        """Open a file for reading at any place."""
+        return self.files.open_input_file(self._full(path))
+
     def make_folder(self, path: str) -> None:
         """Create a folder and those above it."""
         self.files.create_dir(self._full(path), recursive=True)
@@ -58,6 +73,13 @@ class Storage:
         """Remove a folder with all it holds; absent is fine."""
         with contextlib.suppress(FileNotFoundError):
             self.files.delete_dir(self._full(path))
+
+    def remove_empty_folder(self, path: str, seconds: float) -> None:
+        """Remove a local folder that is empty and has been left alone for some seconds."""
+        folder = Path(self._full(path))
+        if self.is_local and folder.is_dir() and folder.stat().st_mtime < time.time() - seconds:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def remove(self, path: str) -> None:
         """Remove a file; absent is fine."""

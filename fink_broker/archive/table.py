@@ -20,6 +20,7 @@ from collections.abc import Iterable
 import pyarrow.parquet as pq
 
 from fink_broker.archive.commits import Commit, CommitLog, DataFile
+from fink_broker.archive.merged_night import MergedNights
 from fink_broker.archive.storage import Storage
 
 STAGING = "_staging"
@@ -27,17 +28,27 @@ SCHEMAS = "_schemas"
 
 
 class AlertTable:
-    """A Parquet table with a commit log.
+    """A Parquet table with a commit log, whose past nights may be merged.
 
     Parameters
     ----------
     location : str
         Its folder, local or a URI.
+
+    Attributes
+    ----------
+    storage : Storage
+        The folder.
+    log : CommitLog
+        What each batch brought.
+    merged : MergedNights
+        The nights that consist of merged files. `reading` gives the alerts of a night, merged or not.
     """
 
     def __init__(self, location: str) -> None:
         self.storage = Storage(location)
         self.log = CommitLog(self.storage)
+        self.merged = MergedNights(self.storage)
 
     def create(self) -> None:
         """Make the folders of the table."""

@@ -15,7 +15,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from fink_broker.archive import AlertTable, Commit, Layout
+from fink_broker.archive.additions import BATCH
 from fink_broker.archive.commits import DataFile
+from fink_broker.archive.reading import files_of_night, nights_of
 from fink_broker.cli.configuration import load
 from fink_broker.cli.filter_lookup import all_topics
 from fink_broker.errors import DataError, UsageError
@@ -31,7 +33,13 @@ class Found:
     """Where an alert stands in the topics table."""
 
     row: dict[str, Any]
-    commit: Commit
+    batch: str
+    commit: Commit | None
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The filters of its batch, as they were then."""
+        return {} if self.commit is None else dict(self.commit.details.get("filters", {}))
 
     @property
     def judged(self) -> set[str]:
@@ -41,7 +49,7 @@ class Found:
         that do not say it are taken to have been judged by all that saw any alert of their batch.
         """
         judged = self.row.get("judged")
-        return set(self.commit.details.get("filters", {}) if judged is None else judged)
+        return set(self.filters if judged is None else judged)
 
 
 def explain(conf: str | None, candid: int, night: str = "") -> int:
@@ -77,7 +85,7 @@ def explain(conf: str | None, candid: int, night: str = "") -> int:
         print(f"Alert {candid} has not been filtered yet: `fink start distribution` does that.")
         return 0
     topics, switches = all_topics(config), Switches.of(config)
-    saw: dict[str, Any] = found.commit.details.get("filters", {})
+    saw = found.filters
     judged = found.judged
     passed, failed = set(found.row.get("topics") or []), set(found.row.get("failed") or [])
     table = Table("topic", "version", "said", title=f"{found.row.get('objectId')}  candid {candid}")
@@ -91,24 +99,29 @@ def explain(conf: str | None, candid: int, night: str = "") -> int:
     console = Console()
     console.print(table)
     took = "1 topic" if len(passed) == 1 else f"{len(passed)} topics"
-    console.print(f"{took} took it, {len(failed)} failed on it (batch {found.commit.id}).")
+    console.print(f"{took} took it, {len(failed)} failed on it (batch {found.batch}).")
     return 0
 
 
 def find(table: AlertTable, candid: int, night: str = "") -> Found | None:
     """Return an alert's row of the topics table and the commit it came with, None if it is not there."""
-    for commit, file in _files(table, night):
+    for file in _files(table, night):
         if rows := _rows(table, file, candid):
-            return Found(rows[0], commit)
+            batch = str(rows[0].get(BATCH) or "") or _batch_of(table, file)
+            return Found(rows[0], batch, table.log.read(batch))
     return None
 
 
-def _files(table: AlertTable, night: str) -> Iterator[tuple[Commit, DataFile]]:
+def _files(table: AlertTable, night: str) -> Iterator[DataFile]:
     """Give the files of a night, or of all, the latest first."""
-    for commit in table.log.newest_first():
-        for file in commit.files:
-            if night in ("", file.partition):
-                yield commit, file
+    for one in [night] if night else reversed(nights_of(table)):
+        yield from reversed(files_of_night(table, one))
+
+
+def _batch_of(table: AlertTable, file: DataFile) -> str:
+    """Return the id of the commit that brought a file."""
+    found = table.log.touching(lambda _, night: night == file.partition)
+    return next((commit.id for _, commit in found if file in commit.files), "")
 
 
 def _word(name: str, judged: set[str], passed: set[str], failed: set[str]) -> str:
@@ -124,7 +137,7 @@ def _rows(table: AlertTable, file: DataFile, candid: int) -> list[dict[str, Any]
     path = f"{table.storage.root}/{file.path}"
     try:
         stored = ds.dataset(path, filesystem=table.storage.files, format="parquet")
-        names = [name for name in ("objectId", "topics", "failed", "judged") if name in stored.schema.names]
+        names = [name for name in ("objectId", "topics", "failed", "judged", BATCH) if name in stored.schema.names]
         found: list[dict[str, Any]] = stored.to_table(columns=names, filter=pc.field("candid") == candid).to_pylist()
     except FileNotFoundError:
         return []
@@ -134,4 +147,4 @@ def _rows(table: AlertTable, file: DataFile, candid: int) -> list[dict[str, Any]
 
 
 def _holds(table: AlertTable, candid: int, night: str) -> bool:
-    return any(_rows(table, file, candid) for _, file in _files(table, night))
+    return any(_rows(table, file, candid) for file in _files(table, night))

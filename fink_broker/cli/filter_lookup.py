@@ -14,6 +14,7 @@ from fastavro.schema import expand_schema
 
 from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.archive import AlertTable, Layout
+from fink_broker.archive.reading import files_of_night, nights_of
 from fink_broker.config import Config
 from fink_broker.errors import ConfigError, FinkError
 from fink_broker.filters.filter import Filter
@@ -93,10 +94,10 @@ def science_schema(config: Config) -> pa.Schema:
     """Return the columns of alerts: those of the newest science alerts, else those the configuration promises."""
     table = AlertTable(Layout(config.storage.online).table("science"))
     try:
-        file = next((file for commit in table.log.newest_first() for file in commit.files), None)
-        if file is not None:
-            with table.storage.files.open_input_file(f"{table.storage.root}/{file.path}") as stream:
-                return pq.read_schema(stream)
+        for night in reversed(nights_of(table)):
+            if files := files_of_night(table, night):
+                with table.storage.open(files[-1].path) as stream:
+                    return pq.read_schema(stream)
     except (OSError, pa.ArrowException, FinkError):
         pass  # what is promised will do
     return promised_schema(config)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fink_broker.archive import AlertTable, DataFile, Layout
-from fink_broker.archive.reading import files_of_night, leaves, read_rows
+from fink_broker.archive import AlertTable, Layout
+from fink_broker.archive.reading import files_of_night, leaves, nights_of, read_night
 from fink_broker.cli.filter_lookup import science_schema
 from fink_broker.config import Config
 from fink_broker.errors import DataError
@@ -27,8 +27,10 @@ class NightAlerts:
     ----------
     table : AlertTable
         The science table.
-    files : list of DataFile
-        Those of the night.
+    night : str
+        Observing night, ``YYYYMMDD``.
+    total : int
+        How many there are.
     name : str
         What they are, in words.
     schema : pyarrow.Schema
@@ -36,19 +38,14 @@ class NightAlerts:
     """
 
     table: AlertTable
-    files: list[DataFile]
+    night: str
+    total: int
     name: str
     schema: pa.Schema
 
-    @property
-    def total(self) -> int:
-        """How many there are."""
-        return sum(file.rows for file in self.files)
-
     def batches(self, paths: Sequence[str]) -> Iterator[pa.Table]:
-        """Give some columns of them in the order in which they came."""
-        for file in self.files:
-            yield from read_rows(self.table, file, paths, BATCH)
+        """Give some columns of them in the order in which they are stored."""
+        yield from read_night(self.table, self.night, paths, BATCH)
 
 
 @dataclass(frozen=True)
@@ -96,15 +93,16 @@ def alerts_of_night(config: Config, night: str) -> NightAlerts:
         If there are none.
     """
     table = AlertTable(Layout(config.storage.online).table("science"))
-    nights = sorted({file.partition for commit in table.log.newest_first() for file in commit.files})
-    if not nights:
-        raise DataError("The broker holds no science alerts yet.", "Name a file of some with --source.")
-    files = files_of_night(table, night or nights[-1])
+    there = nights_of(table)
+    tried = [night] if night else reversed(there)  # a folder may be of a batch that was never committed
+    name, files = next(((one, files) for one in tried if (files := files_of_night(table, one))), ("", []))
+    if not files and night and there:
+        raise DataError(f"The broker holds no alerts of the night {night}.", f"It has {', '.join(there[-10:])}.")
     if not files:
-        raise DataError(f"The broker holds no alerts of the night {night}.", f"It has {', '.join(nights[-10:])}.")
-    with table.storage.files.open_input_file(f"{table.storage.root}/{files[0].path}") as stream:
+        raise DataError("The broker holds no science alerts yet.", "Name a file of some with --source.")
+    with table.storage.open(files[0].path) as stream:
         schema = pq.read_schema(stream)
-    return NightAlerts(table, files, f"the night {night or nights[-1]}", schema)
+    return NightAlerts(table, name, sum(file.rows for file in files), f"the night {name}", schema)
 
 
 def alerts_of_files(source: Path, config: Config) -> FileAlerts:

@@ -12,6 +12,7 @@ import psutil
 
 from fink_broker.cli.configuration import load
 from fink_broker.cli.text import USE_DASHBOARD, USE_STOP
+from fink_broker.config.paths import nearly_full
 from fink_broker.errors import UsageError
 from fink_broker.service import catalogue, control, logs
 from fink_broker.service.state import ServiceState, StateStore
@@ -22,8 +23,9 @@ DAY_SECONDS = 86400
 
 
 def show(conf: str | None) -> int:
-    """Print the running services, what they do, and which died; always 0."""
-    store = StateStore(load(conf, quiet=True).config.storage.state)
+    """Print the running services, what they do, which died, and whether the disk is nearly full; always 0."""
+    storage = load(conf, quiet=True).config.storage
+    store = StateStore(storage.state)
     states = control.known(store)
     rows = [(state, row) for state in states if state.running and (row := _row(state))]
     print(f"{len(rows)} Fink service(s) running:")
@@ -36,6 +38,9 @@ def show(conf: str | None) -> int:
     for state in states:
         if state.died:
             print(f"{state.name} died: {state.why} See `fink logs {state.name}`.")
+    warnings = (nearly_full(folder, storage.warn_free_gib) for folder in (storage.online, storage.state))
+    if warning := next(filter(None, warnings), None):
+        print(warning)
     return 0
 
 

@@ -11,9 +11,8 @@ from fink_broker.cli import arguments
 from fink_broker.cli.configuration import load
 from fink_broker.config.model import Config
 from fink_broker.errors import UsageError
-from fink_broker.service import catalogue, control
+from fink_broker.service import catalogue, control, hbase, kafka
 from fink_broker.service.catalogue import Service
-from fink_broker.service.kafka import answers
 from fink_broker.service.runner import check_ready, run_service
 from fink_broker.service.state import StateStore
 
@@ -36,7 +35,7 @@ def start(words: list[str]) -> int:
         return 0
     loaded = load(given.conf, simulator=given.simulator)
     config = arguments.apply(loaded.config, given.overrides)
-    hint_at_kafka(service, config)
+    hint_at_servers(service, config)
     console = Console(stderr=True)
     if given.detach:
         return start_in_background(service, config, [word for word in words[1:] if word != "--detach"], console)
@@ -64,14 +63,22 @@ def start_in_background(service: Service, config: Config, words: list[str], cons
     return 0
 
 
-def hint_at_kafka(service: Service, config: Config) -> None:
-    """Say how to start the embedded Kafka where the service needs it and it does not run."""
+def hint_at_servers(service: Service, config: Config) -> None:
+    """Say how to start the embedded Kafka or HBase where the service needs it and it does not run."""
     for which in service.kafka:
         servers = getattr(config, which)
-        if servers == config.embedded_servers and not answers(servers, seconds=1.0):
-            print(
-                f"The embedded Kafka does not run at {servers}: start it with `fink start kafka --detach`. "
-                f"{service.name} waits for it.",
-                file=sys.stderr,
-            )
-            return
+        if servers == config.embedded_servers and not kafka.answers(servers, seconds=1.0):
+            _hint(service, "Kafka", servers)
+            break
+    if service.hbase:
+        servers = config.hbase_servers
+        if servers == hbase.embedded_address(config) and not hbase.answers(servers, seconds=1.0):
+            _hint(service, "HBase", servers)
+
+
+def _hint(service: Service, server: str, address: str) -> None:
+    print(
+        f"The embedded {server} does not run at {address}: start it with `fink start {server.lower()} --detach`. "
+        f"{service.name} waits for it.",
+        file=sys.stderr,
+    )

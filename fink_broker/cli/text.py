@@ -23,6 +23,10 @@ Usage:
                                            the topics: try a rule before it becomes one, see what each said
   fink transfer --start DATE --stop DATE [--class C] [--where SQL] ...
                                            send a past selection of alerts to a topic for clients to fetch
+  fink merge [--night N]                   make few sorted files of a night's many small ones
+  fink reprocess --night N [--dry-run]     run science and filters over a stored night again, and tell what changes
+  fink archive check --night N [--repair]  prove that raw, science, topics and HBase hold the same alerts
+  fink clean [--dry-run]                   remove what is older than it is to be kept
   fink user add NAME | remove NAME | list  who may read which topics with a password
   fink --version                           print the version
 

@@ -37,6 +37,7 @@ KEYS = {
     "SUBSTREAM_PREFIX": "distribution.prefix",
     "KAFKA_SECURITY_PROTOCOL": "distribution.security_protocol",
     "TNS_RAW_OUTPUT": "science.tns_catalogue",
+    "SCIENCE_DB_NAME": "hbase.tables",
 }
 
 #: classic key → why it is no longer needed
@@ -69,14 +70,13 @@ NO_LONGER = {
     "NCONSUMERS": "Spark reads each partition by itself",
     "HDFS_BATCH_SIZE": "use stream.max_alerts_per_batch",
     "MAX_ALERTS_PER_CONSUMER": "use stream.max_alerts_per_batch",
-    "SCIENCE_DB_NAME": "the archive is not part of this release",
-    "SCIENCE_DB_CATALOG": "the archive is not part of this release",
-    "SCIENCE_DB_CATALOGS": "the archive is not part of this release",
-    "SAVE_SCIENCE_DB_CATALOG_ONLY": "the archive is not part of this release",
-    "HBASE_XML_CONF": "the archive is not part of this release",
+    "SCIENCE_DB_CATALOG": "the columns of the tables follow from the schema of the alerts and the science modules",
+    "SCIENCE_DB_CATALOGS": "the columns of the tables follow from the schema of the alerts and the science modules",
+    "SAVE_SCIENCE_DB_CATALOG_ONLY": "no catalogue of the tables is needed",
+    "HBASE_XML_CONF": "name the Thrift servers of HBase in hbase.servers",
     "FINK_UI_PATH": "the dashboard is not part of this release",
     "FINK_UI_PORT": "the dashboard is not part of this release",
-    "AGG_DATA_PREFIX": "the merge of closed nights is not part of this release",
+    "AGG_DATA_PREFIX": "a merged night stays where it is, below storage.online",
     "HOSTLESS_FOLDER": "hostless scores are not part of this release",
     "FINK_FAT_OUTPUT": "solar system linking is not part of this release",
     "FINK_MM_CONFIG": "multi-messenger topics are not part of this release",

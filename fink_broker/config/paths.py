@@ -24,3 +24,22 @@ def free_gib(location: str | Path) -> float | None:
     folder = Path(location).absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free / 1024**3
+
+
+def nearly_full(location: str | Path, warn_gib: float) -> str:
+    """Return a sentence if a disk has less free space than it should, empty if it has enough, or for a URI.
+
+    Parameters
+    ----------
+    location : str or pathlib.Path
+        A local folder, there or not yet.
+    warn_gib : float
+        Free space in GiB below which to warn.
+    """
+    free = free_gib(location)
+    if free is None or free >= warn_gib:
+        return ""
+    return (
+        f"The disk of {location} is nearly full: {free:.1f} GiB are free, less than {warn_gib:g} "
+        "(storage.warn_free_gib). `fink merge` and `fink clean` make room."
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from fink_broker.archive import AlertTable, Commit, Layout
@@ -17,13 +19,18 @@ class Stage:
     Parameters
     ----------
     name : str
-        The table its batches are committed to: raw, science or topics.
+        The table its batches are committed to: raw, science, topics or archived.
     commits : tuple of Commit
         Its batches.
     """
 
     name: str
     commits: tuple[Commit, ...] = ()
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """Ids of its batches."""
+        return frozenset(commit.id for commit in self.commits)
 
     def count(self, way: str) -> int:
         """Return how many alerts went one way: in, out, rejected, duplicate, cut."""
@@ -44,13 +51,15 @@ class Counts:
 
     Parameters
     ----------
-    raw, science, topics : Stage
-        The stages, in the order in which alerts pass them.
+    raw, science, topics, archived : Stage
+        The stages, in the order in which alerts pass them; both topics and archived (HBase) follow science. Nothing is
+        archived where that job never ran.
     """
 
     raw: Stage = field(default_factory=lambda: Stage("raw"))
     science: Stage = field(default_factory=lambda: Stage("science"))
     topics: Stage = field(default_factory=lambda: Stage("topics"))
+    archived: Stage = field(default_factory=lambda: Stage("archived"))
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -94,6 +103,8 @@ class Counts:
             ends += _explained(stage, way, detail)
         ends += _stored(self.raw) + _stored(self.science)
         ends += _handed_on(self.raw, self.science) + _handed_on(self.science, self.topics)
+        if self.archived.commits:
+            ends += _handed_on(self.science, self.archived)
         return ends
 
 
@@ -110,10 +121,31 @@ def read_counts(config: Config) -> Counts:
     """
     layout = Layout(config.storage.online)
     stages = {}
-    for name in ("topics", "science", "raw"):
+    for name in ("archived", "topics", "science", "raw"):
         commits = AlertTable(layout.table(name)).log.read_all()
         stages[name] = Stage(name, tuple(_slim(commit) for commit in commits))
-    return Counts(raw=stages["raw"], science=stages["science"], topics=stages["topics"])
+    return Counts(**stages)
+
+
+def open_ends_of_night(counts: Counts, night: str) -> list[str]:
+    """Return what `Counts.open_ends` does, of the batches that have to do with an observing night (``YYYYMMDD``)."""
+    raw = _kept(counts.raw, lambda commit: night in commit.nights)
+    science = _kept(counts.science, lambda commit: night in commit.nights or _takes(commit, raw))
+    ends = _stored(raw) + _stored(science)
+    ends += _explained(raw, "rejected", "reasons") + _explained(science, "cut", "cuts")
+    ends += _handed_on(counts.raw, science, raw)
+    for later in (counts.topics, counts.archived):
+        if later.commits or later.name == "topics":
+            ends += _handed_on(counts.science, _kept(later, lambda commit: _takes(commit, science)), science)
+    return ends
+
+
+def _kept(stage: Stage, wanted: Callable[[Commit], bool]) -> Stage:
+    return Stage(stage.name, tuple(commit for commit in stage.commits if wanted(commit)))
+
+
+def _takes(commit: Commit, stage: Stage) -> bool:
+    return not stage.ids.isdisjoint(commit.inputs)
 
 
 #: What is taken from the details of a commit; others (identifiers, offsets) can be large.
@@ -134,8 +166,16 @@ def _slim(commit: Commit) -> Commit:
     return Commit(commit.id, commit.inputs, commit.files, commit.counts, commit.started, commit.committed, details)
 
 
-def _handed_on(earlier: Stage, later: Stage) -> list[str]:
-    """Compare what one stage put out with what the next took in, batch by batch."""
+def _handed_on(earlier: Stage, later: Stage, asked: Stage | None = None) -> list[str]:
+    """Compare what one stage put out with what the next took in, batch by batch.
+
+    Parameters
+    ----------
+    earlier, later : Stage
+        All batches of the one, and batches of the other.
+    asked : Stage, optional
+        Those batches of the earlier one that must have been taken in; all by default.
+    """
     out = {commit.id: commit.counts["out"] for commit in earlier.commits}
     takers: dict[str, str] = {}
     ends = []
@@ -160,7 +200,8 @@ def _handed_on(earlier: Stage, later: Stage) -> list[str]:
                     f"{later.name} batch {commit.id} took in {_alerts(commit.counts['in'])}, "
                     f"but its {earlier.name} batches hold {held}."
                 )
-    waiting = [number for batch, number in out.items() if batch not in takers and number]
+    must = (asked or earlier).ids
+    waiting = [number for batch, number in out.items() if batch in must and batch not in takers and number]
     if waiting:
         ends.append(
             f"{_alerts(sum(waiting))} in {_batches(len(waiting))} of {earlier.name} "

@@ -37,7 +37,7 @@ def table(counts: Counts, console: Console) -> None:
 def _flow(counts: Counts) -> list[tuple[str, int, str]]:
     """Return the rows from alerts in to alerts that were filtered."""
     raw, science, topics = counts.raw, counts.science, counts.topics
-    return [
+    rows = [
         ("alerts in", raw.count("in"), ""),
         ("raw", raw.count("out"), ""),
         ("rejected", raw.count("rejected"), _named(counts.reasons)),
@@ -46,6 +46,9 @@ def _flow(counts: Counts) -> list[tuple[str, int, str]]:
         ("science", science.count("out"), _named(counts.failed, before="a module failed, or could ask nobody: ")),
         ("filtered", topics.count("in"), ""),
     ]
+    if counts.archived.commits:
+        rows.append(("archived", counts.archived.count("out"), ""))
+    return rows
 
 
 def _named(numbers: dict[str, int], before: str = "", most: int = 4) -> str:

@@ -88,12 +88,15 @@ class RequestError(FinkError):
         What is wrong and how to mend it: text, or an exception whose ``repr`` is part of the contract.
     status : int
         HTTP status.
+    retry_after : int, optional
+        Seconds after which asking again may help.
     """
 
-    def __init__(self, text: object, status: int = 400) -> None:
+    def __init__(self, text: object, status: int = 400, retry_after: int | None = None) -> None:
         super().__init__(str(text))
         self.text = text
         self.status = status
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,9 @@ class Query:
         The configuration in force.
     generation : {"current", "historic"}
         How to answer where the generations differ.
+    token : str
+        What the client gave as ``Authorization: Bearer`` or ``X-Fink-Token``: the right to write, if it is the one of
+        FINK_API_TOKEN; not checked yet, and never to be logged.
     """
 
     arguments: Mapping[str, Any]
@@ -122,6 +128,7 @@ class Query:
     providers: Providers
     config: Config
     generation: Generation
+    token: str = field(default="", repr=False)
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of an argument."""

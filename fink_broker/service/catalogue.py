@@ -50,6 +50,8 @@ class Service:
         Sets of Java parts it needs; any means that it needs Java.
     kafka : tuple of str
         Names of the `Config` properties that hold the Kafka servers it talks to.
+    hbase : bool
+        Whether it talks to HBase.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Service:
     arguments: tuple[Argument, ...] = ()
     java: tuple[str, ...] = ()
     kafka: tuple[Literal["input_servers", "output_servers", "simulator_servers"], ...] = ()
+    hbase: bool = False
 
     def load(self) -> EntryPoint:
         """Import the entry point."""
@@ -89,6 +92,16 @@ SERVICES: dict[str, Service] = {
                 Argument(("--heap",), "kafka.embedded_heap_mib"),
             ),
             java=("kafka",),
+        ),
+        Service(
+            "hbase",
+            "fink_broker.service.hbase:run",
+            "the embedded HBase, used unless the configuration names other servers",
+            (
+                Argument(("--port",), "hbase.embedded_port"),
+                Argument(("--heap",), "hbase.embedded_heap_mib"),
+            ),
+            java=("hbase",),
         ),
         Service(
             "simulator",
@@ -136,12 +149,43 @@ SERVICES: dict[str, Service] = {
             kafka=("output_servers",),
         ),
         Service(
+            "archive",
+            "fink_broker.stream.archive:run",
+            "write classified alerts to HBase, where the API finds them",
+            (Argument(("--partitions",), "archive.partitions"),),
+            hbase=True,
+        ),
+        Service(
             "notifier",
             "fink_broker.notify:run",
             "post alerts of topics to webhooks (Slack, Telegram, JSON)",
             kafka=("output_servers",),
         ),
+        Service(
+            "api",
+            "fink_broker.portal.service:run",
+            "the REST API: alerts by name, position, class, night",
+            (
+                Argument(("--host",), "api.host"),
+                Argument(("--port",), "api.port"),
+                Argument(("--generation",), "api.generation"),
+            ),
+            hbase=True,
+        ),
     )
+}
+
+#: names by which scripts know what is done by a service, or a command, of another name
+DONE_BY = {
+    "distribute": "`fink start distribution`",
+    "science_archival": "`fink start archive`",
+    "archive_science": "`fink start archive`",
+    "index_archival": "`fink start archive`",
+    "archive_index": "`fink start archive`",
+    "merge": "`fink merge`",
+    "merge_and_clean": "`fink merge` and `fink clean`",
+    "clean": "`fink clean`",
+    "reprocess_night": "`fink reprocess`",
 }
 
 
@@ -153,9 +197,8 @@ def find(name: str) -> Service:
     UsageError
         If there is none of that name.
     """
-    try:
+    if name in SERVICES:
         return SERVICES[name]
-    except KeyError:
-        raise UsageError(
-            f"There is no service named {name}.", f"Available services are: {', '.join(SERVICES)}."
-        ) from None
+    if name in DONE_BY:
+        raise UsageError(f"There is no service named {name}: its work is done by {DONE_BY[name]}.")
+    raise UsageError(f"There is no service named {name}.", f"Available services are: {', '.join(SERVICES)}.")

@@ -19,8 +19,10 @@ from fink_broker.service.state import ServiceState, StateStore, end_processes, n
 
 UP_SECONDS = 180.0
 LOG_LINES_OF_A_DEATH = 10
-#: feeders first, Kafka last: each service can finish what it has in hand
-STOP_ORDER = ("simulator", "checkstream", "stream2raw", "raw2science", "distribution")
+#: feeders first, so that each service can finish what it has in hand
+STOP_ORDER = ("simulator", "checkstream", "stream2raw", "raw2science", "distribution", "archive", "notifier", "api")
+#: what the others need to finish
+SERVERS = ("hbase", "kafka")
 
 
 def spawn(store: StateStore, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -168,10 +170,11 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def in_stop_order(states: list[ServiceState]) -> list[list[ServiceState]]:
-    """Return the states as groups to stop one after the other: all but Kafka together, then Kafka."""
+    """Return the states as groups to stop one after the other: all that use HBase and Kafka, then these."""
     rank = {name: place for place, name in enumerate(STOP_ORDER)}
-    others = sorted((s for s in states if s.name != "kafka"), key=lambda s: rank.get(s.name, len(rank)))
-    return [group for group in (others, [s for s in states if s.name == "kafka"]) if group]
+    users = sorted((s for s in states if s.name not in SERVERS), key=lambda s: rank.get(s.name, len(rank)))
+    servers = sorted((s for s in states if s.name in SERVERS), key=lambda s: SERVERS.index(s.name))
+    return [group for group in (users, servers) if group]
 
 
 def known(store: StateStore) -> list[ServiceState]:

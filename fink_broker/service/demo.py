@@ -1,4 +1,4 @@
-"""``fink demo``: a night from Kafka to Kafka on this machine, watched until every alert is accounted for."""
+"""``fink demo``: a night from Kafka to Kafka and into the API on this machine, until every alert is accounted for."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from fink_broker.errors import ConfigError, ServiceError, UsageError
 from fink_broker.monitor import report
 from fink_broker.monitor.counts import Counts, read_counts
 from fink_broker.monitor.waiting import messages_waiting
-from fink_broker.service import catalogue, control
+from fink_broker.service import catalogue, control, example_requests
 from fink_broker.service.first_alert import FirstAlert, wait_for_first_alert
 from fink_broker.service.state import StateStore
 
-PIPELINE = ("kafka", "stream2raw", "raw2science", "distribution")
+PIPELINE = ("kafka", "hbase", "stream2raw", "raw2science", "distribution", "archive", "api")
 ALERT_FILES = ("*.avro", "*.avro.gz", "*.tar.gz", "*.parquet")
 FETCH_SECONDS = 40.0
 FINISH_SECONDS = 180.0  # from the last alert sent to the last one accounted for
@@ -64,7 +64,7 @@ class DemoPlan:
 
 
 def run_demo(config: Config, plan: DemoPlan, console: Console) -> None:
-    """Start the pipeline and the simulator, and print the first alert and the final counts.
+    """Start the pipeline and the simulator; print the first alert, the final counts, and requests to the API.
 
     The services go on afterwards.
 
@@ -124,6 +124,7 @@ class Demo:
         report.table(read_counts(self._config), self._console)
         if known := self._before.raw.count("in"):
             self._tell(f"{known:,} of these alerts were here before this demo.")
+        self._tell_requests()
         self._tell("The services go on: `fink show` lists them, `fink stop` ends them all.")
 
     def _tell(self, text: str) -> None:
@@ -137,6 +138,8 @@ class Demo:
             if state is not None and state.running:
                 continue
             if name == "kafka" and self._config.simulator_servers != self._config.embedded_servers:
+                continue
+            if name == "hbase" and self._config.hbase.servers:
                 continue
             arguments = ["--simulator"] if "input_servers" in catalogue.SERVICES[name].kafka else []
             started[name] = control.spawn(self._store, name, self._plan.conf_arguments + arguments)
@@ -189,6 +192,17 @@ class Demo:
             self._first_told = True
             self._tell(f"First distributed alert after {self._first.at - self._began:.1f} s: {self._first.text}")
 
+    def _tell_requests(self) -> None:
+        """Print requests to the API for alerts of this demo, each tried."""
+        night = example_requests.night_of(self._config, len(self._before.science.commits))
+        if night is None:
+            return
+        self._tell(f"The API answers at {example_requests.address(self._config)}/api, for example:")
+        for request in example_requests.examples(self._config, night):
+            # where keys are asked for, it is the user who knows one
+            rows = "" if self._config.api.keys_file else f": {request.count_rows()} rows"
+            self._tell(f"# {request.purpose}{rows}\n{request.curl}")
+
     @contextmanager
     def _live(self) -> Iterator[None]:
         """Show what each service does, and the counts, while the demo runs; nothing where no one looks."""
@@ -221,6 +235,7 @@ class Demo:
             "raw": now.raw.count("out") - before.raw.count("out"),
             "science": now.science.count("out") - before.science.count("out"),
             "filtered": now.topics.count("in") - before.topics.count("in"),
+            "archived": now.archived.count("in") - before.archived.count("in"),
         }
         lines.append(Text("alerts        " + "   ".join(f"{name} {number:,}" for name, number in sums.items())))
         return Group(*lines)
@@ -277,6 +292,9 @@ def choose_topic(config: Config) -> str:
 
 def is_closed(counts: Counts) -> bool:
     """Tell whether each stage has taken in all that the one before put out."""
-    return counts.science.count("in") == counts.raw.count("out") and counts.topics.count("in") == counts.science.count(
-        "out"
+    science = counts.science.count("out")
+    return (
+        counts.science.count("in") == counts.raw.count("out")
+        and counts.topics.count("in") == science
+        and counts.archived.count("in") == science
     )

@@ -1,4 +1,4 @@
-"""Find the Java that runs Spark and the embedded Kafka."""
+"""Find the Java that runs Spark, the embedded Kafka and the embedded HBase."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_java() -> Path:
     major = java_major(java)
     if major < LEAST_MAJOR:
         found = f"Java {major}" if major else "something that does not tell its version"
-        raise JavaMissing(f"{java} is {found}, but Spark and Kafka need Java {LEAST_MAJOR} or newer.", HOW_TO)
+        raise JavaMissing(f"{java} is {found}, but Spark, Kafka and HBase need Java {LEAST_MAJOR} or newer.", HOW_TO)
     return java
 
 

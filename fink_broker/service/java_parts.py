@@ -84,7 +84,7 @@ def ensure(set_name: str, console: Console) -> list[Path]:
     Parameters
     ----------
     set_name : str
-        ``spark`` or ``kafka``.
+        ``spark``, ``kafka`` or ``hbase``.
     console : Console
         Where the progress bar goes; nothing is printed where all is present.
 

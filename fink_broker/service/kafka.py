@@ -6,29 +6,26 @@ ports: one for everybody on this machine, one for users with a password (see `fi
 
 from __future__ import annotations
 
-import errno
-import re
-import signal
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from fink_broker.config.model import Config
 from fink_broker.errors import ServiceError
-from fink_broker.service import java_parts
-from fink_broker.service.child import die_with_parent
 from fink_broker.service.java import find_java
-from fink_broker.service.kafka_settings import HOST, server_properties
-from fink_broker.service.logs import rotate
+from fink_broker.service.java_process import JavaProcess, java_command
+from fink_broker.service.kafka_settings import server_properties
+from fink_broker.service.ports import HOST, any_port_open, free_port, require_free
 
 UP_SECONDS = 120.0
-STOP_SECONDS = 30.0
-TROUBLE = re.compile(r"ERROR|FATAL|Exception|Error:|OutOfMemory|No space")
-STACK_LINE = re.compile(r"\s+at |\s*\.\.\. \d+ more")
+JAVA_OPTIONS = (
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
+)
 #: a cluster of one needs no name of its own; a fixed one makes formatting repeatable
 CLUSTER_ID = "ZmluazAwMDAwMDAwMDAwMA"
 
@@ -69,12 +66,9 @@ class KafkaServer:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._heap_mib = config.kafka.embedded_heap_mib
         self._folder = config.storage.state / "kafka"
         self._data = self._folder / "data"
-        self._log = config.storage.state / "logs" / "kafka-server.log"
-        self._log_start = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = JavaProcess("Kafka", config.storage.state / "logs" / "kafka-server.log")
 
     @property
     def servers(self) -> str:
@@ -90,40 +84,29 @@ class KafkaServer:
     @property
     def running(self) -> bool:
         """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
+        return self._process.running
 
     @property
     def pid(self) -> int | None:
         """Process id of the Java machine."""
-        return self._process.pid if self._process else None
+        return self._process.pid
 
     def start(self) -> None:
         """Format the storage if it is new, and start the process; it is not up yet when this returns."""
         java = find_java()
         check_ports(self._config)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        rotate(self._log)
+        self._process.begin_log()
         settings = self._folder / "server.properties"
         settings.write_text(server_properties(self._config, controller_port=free_port()))
-        with self._log.open("ab") as log:
-            self._log_start = log.tell()
-            if not (self._data / "meta.properties").is_file():
-                self._format(java, settings, log)
-            self._process = subprocess.Popen(
-                [*self._java(java, self._heap_mib), "kafka.Kafka", str(settings)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for the launcher, which then closes Kafka in order
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - no other way to tie a child's life to ours
-            )
+        if not (self._data / "meta.properties").is_file():
+            self._format(java, settings)
+        heap_mib = self._config.kafka.embedded_heap_mib
+        self._process.start([*java_command(java, "kafka", heap_mib, JAVA_OPTIONS), "kafka.Kafka", str(settings)])
 
     def check(self) -> None:
         """Raise ServiceError if Kafka has ended by itself."""
-        if self._process is not None and (code := self._process.poll()) is not None:
-            how = f"was killed by signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
-            raise ServiceError(f"Kafka {how}.", self._trouble())
+        self._process.check()
 
     def wait_until_up(self, stop: threading.Event) -> None:
         """Wait until Kafka answers, or ``stop`` is set."""
@@ -133,50 +116,19 @@ class KafkaServer:
                 return
             self.check()
             if time.monotonic() > deadline:
-                raise ServiceError(f"Kafka did not answer within {UP_SECONDS:.0f} s.", f"See its log {self._log}.")
+                raise ServiceError(
+                    f"Kafka did not answer within {UP_SECONDS:.0f} s.", f"See its log {self._process.log}."
+                )
 
     def terminate(self) -> None:
         """Close Kafka in order; kill it if it takes longer than 30 s."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.terminate()
 
-    def _format(self, java: Path, settings: Path, log: IO[bytes]) -> None:
+    def _format(self, java: Path, settings: Path) -> None:
         command = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
         command += ["--cluster-id", CLUSTER_ID, "--config", str(settings)]
-        done = subprocess.run(self._java(java, 128) + command, stdout=log, stderr=log, check=False)
-        if done.returncode:
-            raise ServiceError(f"Kafka could not set up {self._data}.", self._trouble())
-
-    def _trouble(self) -> str:
-        """Say where the log is, and the last thing in it that looks like trouble."""
-        with self._log.open(errors="replace") as log:
-            log.seek(self._log_start)
-            told = [line.strip() for line in log if TROUBLE.search(line) and not STACK_LINE.match(line)]
-        return f"Its log {self._log} says: {told[-1][:300]}" if told else f"Its log is {self._log}."
-
-    def _java(self, java: Path, heap_mib: int) -> list[str]:
-        return [
-            str(java),
-            f"-Xmx{heap_mib}m",
-            "-Xms64m",
-            "-XX:+UseG1GC",
-            "-XX:MaxGCPauseMillis=20",
-            "-XX:TieredStopAtLevel=1",  # up sooner, and no second compiler beside the jobs
-            "-XX:+ExitOnOutOfMemoryError",
-            "-Djava.awt.headless=true",
-            "-Djava.net.preferIPv4Stack=true",
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-            "-Dorg.slf4j.simpleLogger.showDateTime=true",
-            "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
-            "-cp",
-            java_parts.classpath("kafka"),
-        ]
+        if not self._process.run_once(java_command(java, "kafka", 128, JAVA_OPTIONS) + command):
+            raise ServiceError(f"Kafka could not set up {self._data}.", self._process.trouble())
 
 
 def answers(servers: str, seconds: float = 2.0) -> bool:
@@ -193,18 +145,6 @@ def answers(servers: str, seconds: float = 2.0) -> bool:
         return False
 
 
-def any_port_open(servers: str, seconds: float) -> bool:
-    """Tell whether anybody listens at one of the ``host:port`` of a comma-separated list within some seconds."""
-    for server in servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        try:
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds):
-                return True
-        except (OSError, ValueError):
-            continue
-    return False
-
-
 def check_ports(config: Config) -> None:
     """Raise ServiceError unless the embedded Kafka can listen at its ports.
 
@@ -219,34 +159,15 @@ def check_ports(config: Config) -> None:
             f"kafka.embedded_port and kafka.embedded_sasl_port are both {plain}.",
             "Give two different ports, or set kafka.embedded_sasl_port to 0 if nobody needs a password.",
         )
-    _check_port(plain, "which the embedded Kafka needs", "kafka.embedded_port in the configuration, or --port")
+    require_free(plain, "which the embedded Kafka needs", "kafka.embedded_port in the configuration, or --port")
     if sasl:
-        _check_port(
+        require_free(
             sasl,
             "at which the embedded Kafka asks for a password",
             "kafka.embedded_sasl_port in the configuration (0: none), or --sasl-port",
         )
 
 
-def _check_port(port: int, purpose: str, where_to_change: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            why = "is taken by another program" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-            raise ServiceError(
-                f"Port {port}, {purpose}, {why}.", f"End that program, or give another port: {where_to_change}."
-            ) from error
-
-
 def _second_address(config: Config) -> str:
     port = config.kafka.embedded_sasl_port
     return f", with a user and a password at localhost:{port}" if port else ""
-
-
-def free_port() -> int:
-    """Return a loopback port nobody listens on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation, AdminClient
 
 from fink_broker.errors import ServiceError
-from fink_broker.service.kafka import any_port_open
+from fink_broker.service.ports import any_port_open
 
 ANSWER_SECONDS = 15.0
 _NO_ADMINISTRATOR = "The broker's user (FINK_DISTRIBUTION_USERNAME) must be an administrator of Kafka."

@@ -10,8 +10,8 @@ Two listeners, both on the loopback:
 from __future__ import annotations
 
 from fink_broker.config.model import Config
+from fink_broker.service.ports import HOST
 
-HOST = "127.0.0.1"
 MESSAGE_MAX_BYTES = 32 * 1024 * 1024
 MILLISECONDS_A_DAY = 86_400_000
 #: name Kafka gives to whoever comes by a listener that asks for no password

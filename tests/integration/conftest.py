@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fink_client import FinkClient, NoPackages, environment
+from fink_client import FinkClient
 from pipeline import create_topic
 from rich.console import Console
 
@@ -16,13 +16,16 @@ from fink_broker.config.model import (
     Config,
     DistributionConfig,
     FiltersConfig,
+    HBaseConfig,
     KafkaConfig,
     StorageConfig,
     StreamConfig,
 )
 from fink_broker.science.testing import offline_config
 from fink_broker.service import java_parts
-from fink_broker.service.kafka import KafkaServer, free_port
+from fink_broker.service.hbase import HBaseServer
+from fink_broker.service.kafka import KafkaServer
+from fink_broker.service.ports import free_port
 from fink_broker.stream.session import open_session
 
 
@@ -41,6 +44,24 @@ def kafka(kafka_config: Config) -> Iterator[str]:
     server.start()
     server.wait_until_up(threading.Event())
     yield server.servers
+    server.terminate()
+
+
+@pytest.fixture(scope="session")
+def hbase_config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """Return the configuration of an HBase of our own, at ports nobody uses; `hbase` runs it."""
+    ports = HBaseConfig(embedded_port=free_port(), embedded_zookeeper_port=free_port(), embedded_heap_mib=512)
+    return Config(storage=StorageConfig(state=tmp_path_factory.mktemp("hbase")), hbase=ports)
+
+
+@pytest.fixture(scope="session")
+def hbase(hbase_config: Config) -> Iterator[HBaseServer]:
+    """Return an HBase of our own, up, shared by all tests of this run: each names tables of its own."""
+    java_parts.ensure("hbase", Console(stderr=True))
+    server = HBaseServer(hbase_config)
+    server.start()
+    server.wait_until_up(threading.Event())
+    yield server
     server.terminate()
 
 
@@ -80,13 +101,9 @@ def make_config(tmp_path: Path, kafka: str) -> Callable[..., Config]:
 
 @pytest.fixture
 def new_client(tmp_path: Path):
-    """Return a function that gives a client with an empty home; skips where it cannot be installed."""
+    """Return a function that gives a client with an empty home."""
 
     def make(version: str, servers: str) -> FinkClient:
-        try:
-            environment(version)
-        except NoPackages as error:
-            pytest.skip(f"fink-client {version} cannot be had from the package index: {error}")
         group = uuid.uuid4().hex[:8]
         return FinkClient(version, tmp_path / f"home-{group}", servers, f"group-{group}")
 

@@ -2,7 +2,9 @@
 
 What they are made of is pinned in ``fink-client-<version>.txt``; they are built once and kept in
 ``$FINK_TEST_CACHE`` or ``~/.cache/fink_broker_tests``. To build one takes 12 s (7.2, 4.4: 205 MB) to a minute
-(12.3.0: 763 MB, 9.2: 562 MB).
+(12.3.0: 763 MB, 9.2: 562 MB). Run as a program it builds all that are not there yet, so that no test has to wait::
+
+    python tests/integration/fink_client.py
 """
 
 from __future__ import annotations
@@ -68,18 +70,19 @@ def environment(version: str) -> Path:
             # the pinned sets were run on this version of Python, the oldest the broker itself runs on
             ours = sys.executable if sys.version_info[:2] == (3, 11) else None
             python = ours or shutil.which("python3.11") or sys.executable
-            subprocess.run([python, "-m", "venv", str(folder)], check=True)
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
-            done = subprocess.run(
-                [*pip, "--quiet", "--no-deps", "--only-binary=:all:", "-r", str(pins)],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise NoPackages(done.stderr.strip()[-500:])
+            _build(version, python, "-m", "venv", "--without-pip", str(folder))
+            # our own pip fills it; what is never imported need not be compiled
+            pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"]
+            options = ["--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"]
+            _build(version, *pip, *options, "-r", str(pins))
             complete.touch()
     return folder / "bin"
+
+
+def _build(version: str, *command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NoPackages(f"fink-client {version} cannot be installed: {(done.stderr or done.stdout).strip()[-500:]}")
 
 
 @dataclass(frozen=True)
@@ -242,3 +245,8 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
 def _text(file: Path) -> str:
     """Return what was written so far; it may end within a character."""
     return file.read_text(errors="replace")
+
+
+if __name__ == "__main__":
+    for each in VERSIONS:
+        environment(each)

@@ -60,14 +60,14 @@ def running(job: Job, config: Config, spark) -> Iterator[list[str]]:
     assert not thread.is_alive(), "the job did not drain within a minute"
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    """Wait for a condition; fail with its description if it does not come."""
+def until(condition: Callable[[], bool], what: str, seconds: float = 60, pause: float = 0.1) -> None:
+    """Wait for a condition, asking again after each pause; fail with its description if it does not come."""
     deadline = time.monotonic() + seconds
     while not condition():
         if FAILURES:
             raise FAILURES[0]
         assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def total(job_table: AlertTable, *names: str) -> int:

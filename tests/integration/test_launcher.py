@@ -16,7 +16,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from fink_broker.service.kafka import free_port
+from fink_broker.service.ports import free_port
 from fink_broker.service.state import Process, StateStore
 
 pytestmark = pytest.mark.integration

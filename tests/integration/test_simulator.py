@@ -14,7 +14,8 @@ from fink_broker.alert.packet import read_packet
 from fink_broker.alert.survey import ZTF
 from fink_broker.config.model import Config, KafkaConfig, SimulatorConfig, StorageConfig
 from fink_broker.errors import ServiceError
-from fink_broker.service.kafka import KafkaServer, free_port
+from fink_broker.service.kafka import KafkaServer
+from fink_broker.service.ports import free_port
 from fink_broker.simulate import run
 
 pytestmark = pytest.mark.integration

@@ -33,7 +33,8 @@ from transfer_rows import commit
 from fink_broker.archive import AlertTable, Layout
 from fink_broker.config.model import Config, DistributionConfig, KafkaConfig, StorageConfig
 from fink_broker.errors import ServiceError, UsageError
-from fink_broker.service.kafka import KafkaServer, free_port
+from fink_broker.service.kafka import KafkaServer
+from fink_broker.service.ports import free_port
 from fink_broker.stream.transfer.selection import Selection
 from fink_broker.stream.transfer.transfers import Transfers
 
@@ -274,8 +275,8 @@ def test_killed_at_any_instant_it_goes_on_and_sends_each_alert_once(
     wanted = sum(row["roid"] < 3 for row in rows.values())
     admin = AdminClient({"bootstrap.servers": kafka})
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": uuid.uuid4().hex})
-    # some before anything is sent, some in the middle, at a number of messages drawn by lot
-    marks = [0, 0, *sorted(dice.randrange(1, wanted) for _ in range(6))]
+    # before anything is sent, and in the middle, at a number of messages drawn by lot
+    marks = [0, *sorted(dice.randrange(1, wanted) for _ in range(4))]
     killed_at = []
     for mark in marks:
         process = command(topic)
@@ -292,7 +293,7 @@ def test_killed_at_any_instant_it_goes_on_and_sends_each_alert_once(
 
     assert process.returncode == 0, printed
     assert f"All {wanted:,} alerts are in {topic}" in printed
-    assert len({number for number in killed_at if 0 < number < wanted}) >= 3, killed_at
+    assert len({number for number in killed_at if 0 < number < wanted}) >= 2, killed_at
     _, found = decoded(kafka, topic)
     assert [alert["candid"] for alert in found] == [row["candid"] for row in rows.values() if row["roid"] < 3]
     for alert in found[:: wanted // 50]:
@@ -335,7 +336,7 @@ def test_while_kafka_is_away_it_waits(alerts: pa.Table, tmp_path: Path) -> None:
         kafka=KafkaConfig(embedded_port=free_port(), embedded_sasl_port=0),
     )
     table, said = AlertTable(Layout(settings.storage.online).table("science")), []
-    for number in range(15):
+    for number in range(10):
         commit(table, f"batch-{number}", "20231018", copies(alerts, number))
     transfers, topic = Transfers(settings, threading.Event(), said.append), new_topic()
     manifest = transfers.plan(Selection.asked("2023-10-18", "2023-10-18"), topic)
@@ -355,9 +356,9 @@ def test_while_kafka_is_away_it_waits(alerts: pa.Table, tmp_path: Path) -> None:
             time.sleep(3)
             server = KafkaServer(settings)
             server.start()
-            assert running.result(timeout=90)[1] == 3000
+            assert running.result(timeout=90)[1] == 2000
             _, found = decoded(server.servers, topic)
-            assert len({alert["candid"] for alert in found}) == len(found) == 3000
+            assert len({alert["candid"] for alert in found}) == len(found) == 2000
         finally:
             server.terminate()
 
@@ -368,10 +369,6 @@ def test_while_kafka_is_away_it_waits(alerts: pa.Table, tmp_path: Path) -> None:
 def test_the_communitys_clients_download_it(
     version: str, columns: tuple[str, ...], archive: Archive, alerts: pa.Table, kafka: str, tmp_path: Path
 ) -> None:
-    try:
-        fink_client.environment(version)
-    except fink_client.NoPackages as error:
-        pytest.skip(f"fink-client {version} cannot be had from the package index: {error}")
     commit(archive.table, "one", "20231018", alerts[:60])
     transfers, topic = archive.transfers(), new_topic()
     transfers.begin(transfers.plan(Selection.asked("2023-10-18", "2023-10-18"), topic))

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import heapq
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from fink_broker.archive.hbase.store import KeyRange, Store
+from fink_broker.alert.sky import separation_arcsec
+from fink_broker.archive.hbase import keys
+from fink_broker.archive.hbase.cells import (
+    ALERT_CELL,
+    CUTOUT_CELL,
+    HISTORY_CELL,
+    POSITION_SUFFIX,
+    RECORD_CELL,
+    table_name,
+)
+from fink_broker.archive.hbase.latest import SCATTER_ARCSEC, latest_of_each, overtaken
+from fink_broker.archive.hbase.points import flattened
+from fink_broker.archive.hbase.positions import cone_ranges, pixel_ranges
+from fink_broker.archive.hbase.scans import Scans
+from fink_broker.archive.hbase.schemas import Schemas, as_json
+from fink_broker.archive.hbase.store import KeyRange, Row, Store
+from fink_broker.errors import DataError
+
+_PAGE = 1000
 
 
 class Archive:
@@ -19,11 +41,22 @@ class Archive:
         The database.
     tables : str
         Name of the main table, and start of all others' (``hbase.tables``).
+
+    Attributes
+    ----------
+    schemas : Schemas
+        The columns of packed rows; who writes packs with it.
     """
 
     def __init__(self, store: Store, tables: str) -> None:
         self.store = store
         self.tables = tables
+        self.schemas = Schemas(store, tables)
+        self._scans = Scans(store)
+
+    def name(self, suffix: str) -> str:
+        """Return the name of the table of a suffix; none for the main table."""
+        return table_name(self.tables, suffix)
 
     def alerts(
         self, object_ids: Sequence[str], columns: Sequence[str] | None = None, most: int | None = None
@@ -32,11 +65,15 @@ class Archive:
 
         A name of fewer than 12 characters stands for all names that begin with it.
         """
-        raise NotImplementedError
+        ranges = [keys.object_range(name) for name in dict.fromkeys(object_ids)]
+        page = _PAGE if most is None else max(1, min(_PAGE, most))
+        rows = list(islice(self._scans.in_order(self.name(""), ranges, [ALERT_CELL], page), most))
+        return self._unpacked(rows, columns)
 
     def latest_alert(self, object_id: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the latest alert of one object, or no row."""
-        raise NotImplementedError
+        newest_first = self.store.scan(self.name(""), keys.one_object(object_id), [ALERT_CELL], reverse=True, page=1)
+        return self._unpacked(list(islice(newest_first, 1)), columns)
 
     def histories(self, object_ids: Sequence[str]) -> pa.Table:
         """Return upper limits and bad-quality points of objects, each once.
@@ -44,14 +81,20 @@ class Archive:
         Columns ``i:objectId``, ``i:jd`` (days), ``i:fid``, ``i:diffmaglim``, ``i:magpsf``, ``i:sigmapsf``, ``i:magnr``,
         ``i:sigmagnr``, ``i:isdiffpos``, ``i:distnr``, and ``d:tag``: ``upperlim`` or ``badquality``.
         """
-        raise NotImplementedError
+        ranges = [keys.object_range(name) for name in dict.fromkeys(object_ids)]
+        rows = list(self._scans.in_order(self.name(""), ranges, [HISTORY_CELL], _PAGE))
+        return flattened([keys.split_key(key)[0] for key, _ in rows], self._unpacked(rows, cell=HISTORY_CELL))
 
     def cutout_places(self, object_id: str) -> pa.Table:
         """Return where the images of an object's alerts are: ``i:objectId``, ``i:candid``, ``i:jd``, ``d:hdfs_path``.
 
         ``d:hdfs_path`` is ``night=YYYYMMDD/<file>.parquet#<row>``, relative to the science table.
         """
-        raise NotImplementedError
+        found = self.store.scan(self.name(""), keys.object_range(object_id), [ALERT_CELL, CUTOUT_CELL])
+        rows = [(key, cells) for key, cells in found if ALERT_CELL in cells and CUTOUT_CELL in cells]
+        places = self._unpacked(rows, ["i:objectId", "i:candid", "i:jd"])
+        paths = [cells[CUTOUT_CELL].decode("utf-8", "replace") for _, cells in rows]
+        return places.append_column("d:hdfs_path", pa.array(paths, pa.string()))
 
     def in_time(
         self,
@@ -59,8 +102,9 @@ class Archive:
         label: str | None = None,
         jd_start: float | None = None,
         jd_stop: float | None = None,
+        *,
         newest_first: bool = True,
-        page: int = 1000,
+        page: int = _PAGE,
     ) -> Iterator[pa.Table]:
         """Give rows of a table sorted by time (``class``, ``tns``, ``jd``, ``slsn``, …), a page at a time.
 
@@ -73,32 +117,82 @@ class Archive:
         jd_start, jd_stop : float, optional
             Exposure times in days (UTC), both included.
         newest_first : bool
-            The order.
+            The order; alerts of one exposure by name.
         page : int
             Rows of each scan fetched at once.
         """
-        raise NotImplementedError
+        scans = self._scans.side_by_side(
+            self.name(suffix), keys.time_ranges(label, jd_start, jd_stop), [ALERT_CELL], page, reverse=newest_first
+        )
+        merged = heapq.merge(*scans, key=lambda row: keys.without_salt(row[0]), reverse=newest_first)
+        yield from self._pages(merged, page)
 
     def around(self, ra: float, dec: float, radius_arcsec: float) -> pa.Table:
-        """Return the latest alert of every object in a disc, with ``v:separation_degree`` (deg), nearest first."""
-        raise NotImplementedError
+        """Return the latest alert of every object in a disc, with ``v:separation_degree`` (deg), nearest first.
+
+        An object is in the disc if the position of its latest alert is, edge included.
+        """
+        # wider by what positions scatter: the latest may be just outside, where an older one is inside
+        ranges = cone_ranges(ra, dec, min(radius_arcsec + SCATTER_ARCSEC, 648_000.0))
+        alerts = self._unpacked(list(self._scans.in_order(self.name(POSITION_SUFFIX), ranges, [ALERT_CELL], _PAGE)))
+        if not alerts.num_rows:
+            return alerts.append_column("v:separation_degree", pa.array([], pa.float64()))
+        latest = latest_of_each(alerts)
+        at = [np.asarray(latest[name], dtype=float) for name in ("i:ra", "i:dec")]
+        separation = separation_arcsec(np.full(len(latest), ra % 360.0), np.full(len(latest), dec), *at)
+        nearest_first = np.argsort(separation, kind="stable")
+        inside = nearest_first[separation[nearest_first] <= radius_arcsec]
+        degrees = pa.array(separation[inside] / 3600.0)
+        return latest.take(pa.array(inside)).append_column("v:separation_degree", degrees)
 
     def in_pixels(self, order: int, pixels: Sequence[int]) -> Iterator[pa.Table]:
-        """Give the latest alert of every object in some nested HEALPix pixels of an order up to 12."""
-        raise NotImplementedError
+        """Give the latest alert of every object in some nested HEALPix pixels of an order up to 12.
+
+        An object is in a pixel if the position of its latest alert is.
+        """
+        table, ranges = self.name(POSITION_SUFFIX), pixel_ranges(order, pixels)
+        for alerts in self._pages(self._scans.in_order(table, ranges, [ALERT_CELL], _PAGE), _PAGE):
+            latest = alerts.filter(pa.array(~overtaken(alerts, self.store, table, self.schemas)))
+            if latest.num_rows:
+                yield latest
 
     def with_prefix(self, suffix: str, prefix: bytes, most: int | None = None) -> pa.Table:
         """Return rows of a table whose key begins with ``prefix``, in the order of keys."""
-        raise NotImplementedError
+        page = _PAGE if most is None else max(1, min(_PAGE, most))
+        rows = self.store.scan(self.name(suffix), keys.prefix_range(prefix), [ALERT_CELL], page=page)
+        return self._unpacked(list(islice(rows, most)))
 
-    def rows(self, suffix: str, keys: KeyRange, page: int = 1000) -> Iterator[pa.Table]:
+    def rows(self, suffix: str, keys: KeyRange, page: int = _PAGE) -> Iterator[pa.Table]:
         """Give rows of a table in a range of keys."""
-        raise NotImplementedError
+        yield from self._pages(self.store.scan(self.name(suffix), keys, [ALERT_CELL], page=page), page)
 
     def records(self, suffix: str, keys: KeyRange, reverse: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
         """Give the rows of a table that holds no alerts (``statistics``, ``metadata``, resolvers): key and fields."""
-        raise NotImplementedError
+        for key, cells in self.store.scan(self.name(suffix), keys, [RECORD_CELL], reverse=reverse):
+            name = key.decode("utf-8", "replace")
+            try:
+                fields = json.loads(cells[RECORD_CELL])
+            except ValueError as error:
+                raise DataError(
+                    f"Row {name} of table `{self.name(suffix)}` is damaged.", "Write it anew, or remove it."
+                ) from error
+            yield name, fields
 
     def put_records(self, suffix: str, records: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Write rows of a table that holds no alerts: texts, numbers, booleans and lists of them by name."""
-        raise NotImplementedError
+        rows = [(name.encode(), {RECORD_CELL: as_json(dict(fields))}) for name, fields in records]
+        self.store.put(self.name(suffix), rows)
+
+    def close(self) -> None:
+        """Give connections and threads back."""
+        self._scans.close()
+        self.store.close()
+
+    def _pages(self, rows: Iterator[Row], page: int) -> Iterator[pa.Table]:
+        while some := list(islice(rows, page)):
+            yield self._unpacked(some)
+
+    def _unpacked(
+        self, rows: Sequence[Row], columns: Sequence[str] | None = None, cell: bytes = ALERT_CELL
+    ) -> pa.Table:
+        return self.schemas.unpack([cells[cell] for _, cells in rows], columns, [key for key, _ in rows])

@@ -22,6 +22,15 @@ class KeyRange:
     start: bytes
     stop: bytes
 
+    @property
+    def empty(self) -> bool:
+        """Whether no key can be in the range."""
+        return self.start >= self.stop
+
+
+#: Every key there can be: keys are ASCII.
+ALL_KEYS = KeyRange(b"", b"\xff")
+
 
 class Store(Protocol):
     """A database of tables; safe to be used by several threads at once.
@@ -52,10 +61,37 @@ class Store(Protocol):
     def scan(
         self, table: str, keys: KeyRange, cells: Sequence[bytes] = (), reverse: bool = False, page: int = 1000
     ) -> Iterator[Row]:
-        """Give the rows in a range of keys in order, fetched ``page`` at a time; rows without the cells are left out."""
+        """Give the rows in a range of keys in order, fetched ``page`` at a time.
 
-    def delete(self, table: str, keys: Sequence[bytes]) -> None:
-        """Remove rows; those that do not exist are fine."""
+        Parameters
+        ----------
+        table : str
+            Name of the table.
+        keys : KeyRange
+            Which rows.
+        cells : sequence of bytes, optional
+            Which cells; rows that have none of them are left out. Default: all.
+        reverse : bool
+            From the last key to the first.
+        page : int
+            Rows asked for at once. Nothing is held open between pages: a scan may rest for as long as it likes, and one
+            that is not read to its end leaves nothing behind.
+        """
+
+    def delete(self, table: str, keys: Sequence[bytes], time_ms: int | None = None) -> None:
+        """Remove rows; those that do not exist are fine.
+
+        Parameters
+        ----------
+        table : str
+            Name of the table.
+        keys : sequence of bytes
+            Which rows.
+        time_ms : int, optional
+            Newest version that is removed. Default: now. A version no newer than this that is put afterwards stays
+            hidden for days, until the database cleans up: where rows are put with times of their own, a deletion must
+            name the version it means.
+        """
 
     def close(self) -> None:
         """Give connections back."""

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fink_broker.archive import AlertTable, DataFile
-from fink_broker.archive.reading import read_rows
+from fink_broker.archive.reading import files_of_night, nights_of, read_rows, stored_files
 from fink_broker.errors import DataError, UsageError
 from fink_broker.science import tracklets
 from fink_broker.stream.transfer.schemas import JoinedSchema
@@ -34,7 +34,7 @@ class Archived:
     Attributes
     ----------
     files : list of DataFile
-        Night by night, those of a night in the order in which they were committed.
+        Night by night; of a night the merged ones, then others in the order in which they were committed.
     joined : JoinedSchema
         The schema their rows can be brought to.
 
@@ -46,19 +46,15 @@ class Archived:
 
     def __init__(self, table: AlertTable, selection: Selection) -> None:
         self.table = table
-        files: list[DataFile] = []
+        found = stored_files(table, selection.holds)
+        if not found:
+            nights = {night for night in nights_of(table) if files_of_night(table, night)}
+            raise UsageError(f"The archive has no alerts of the {_nights(selection)}.", _what_there_is(nights))
+        self.files = [file for file, _ in found]
         #: a file for each schema with which files were written
         examples: dict[str, DataFile] = {}
-        nights: set[str] = set()
-        for commit in table.log.read_all():
-            nights.update(file.partition for file in commit.files)
-            wanted = [file for file in commit.files if selection.holds(file.partition)]
-            files += wanted
-            for file in wanted:
-                examples.setdefault(str(commit.details.get("schema", file.path)), file)
-        if not files:
-            raise UsageError(f"The archive has no alerts of the {_nights(selection)}.", _what_there_is(nights))
-        self.files = sorted(files, key=lambda file: file.partition)  # stable: the order of commits stays
+        for file, schema in found:
+            examples.setdefault(schema, file)
         self.joined = JoinedSchema(_schema(table, file) for file in examples.values())
 
     def classes(self, column: str, most_files: int = 20) -> list[str]:

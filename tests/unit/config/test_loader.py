@@ -107,12 +107,17 @@ LOG_LEVEL=WARN
 KAFKA_BROKER_IPPORT[0]="a:9093"
 KAFKA_BROKER_IPPORT[1]="b:9094"
 FS_KIND=local
+SCIENCE_DB_NAME=test_portal
+HBASE_XML_CONF=${SPARK_HOME}/conf/hbase-site.xml
 EXTRA_SPARK_CONFIG="--conf spark.cores.max=4 --conf spark.x=y"
 """
 
 
+CLASSIC_ENVIRONMENT = {"FINK_HOME": "/fink", "SPARK_HOME": "/spark"}
+
+
 def test_a_classic_file_is_understood(tmp_path):
-    loaded = load_config(write(tmp_path, CLASSIC), environ={"FINK_HOME": "/fink"})
+    loaded = load_config(write(tmp_path, CLASSIC), environ=CLASSIC_ENVIRONMENT)
     config = loaded.config
     assert loaded.kind == "classic"
     assert (config.kafka.servers, config.kafka.topic) == ("broker:9092", "ztf_.*")
@@ -121,10 +126,12 @@ def test_a_classic_file_is_understood(tmp_path):
     assert config.log.level == "WARNING"
     assert config.distribution.servers == "a:9093,b:9094"
     assert config.spark.options == {"spark.cores.max": "4", "spark.x": "y"}
-    assert len(loaded.notices) == 1
+    assert config.hbase.tables == "test_portal"
+    assert len(loaded.notices) == 2
     assert "FS_KIND" in loaded.notices[0]
+    assert "HBASE_XML_CONF has no effect: name the Thrift servers of HBase in hbase.servers." in loaded.notices[1]
     assert loaded.origin["kafka.servers"] == "my.conf line 3"
-    simulated = load_config(write(tmp_path, CLASSIC), environ={"FINK_HOME": "/fink"}, simulator=True).config
+    simulated = load_config(write(tmp_path, CLASSIC), environ=CLASSIC_ENVIRONMENT, simulator=True).config
     assert simulated.kafka.topic == "ztf-stream-sim"
     assert simulated.kafka.servers == ""
 
@@ -136,6 +143,7 @@ def test_a_classic_file_is_understood(tmp_path):
         ("KAFKA_SASL_PASSWORD=x", "FINK_DISTRIBUTION_PASSWORD"),
         ("KAFKA_IPPORT='x", "quote"),
         ("FINK_TRIGGER_UPDATE=soon", "stream.trigger_seconds"),
+        ("SCIENCE_DB_NAME=my.tables", "hbase.tables"),
         ("KAFKA_STARTING_OFFSET=17", "earliest or latest"),
         ("SECURED_KAFKA_CONFIG='--conf a.jaas=b'", "must not stand in a file"),
         ("echo hello", "no KEY=value"),

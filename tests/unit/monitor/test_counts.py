@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fink_broker.archive import AlertTable, Commit, DataFile, Layout
 from fink_broker.config.model import Config, StorageConfig
 from fink_broker.errors import DataError
 from fink_broker.monitor import Counts, Latency, Stage, read_counts, table
+from fink_broker.monitor.counts import open_ends_of_night
 
 
 def commit(commit_id: str, inputs: list[str], counts: dict[str, int], rows: int | None = None, **details) -> Commit:
@@ -92,10 +94,47 @@ def test_each_disagreement_is_told(change: dict, sentence: str) -> None:
     assert counts(**change).open_ends() == [sentence]
 
 
+ARCHIVED = (commit("a-0", ["s-0"], {"in": 9, "out": 8, "refused": 1}, rows=0),)
+
+
+def test_what_is_archived_is_held_against_science() -> None:
+    def ends(*archived: Commit) -> list[str]:
+        return Counts(
+            Stage("raw", RAW), Stage("science", SCIENCE), Stage("topics", TOPICS), Stage("archived", archived)
+        ).open_ends()
+
+    assert ends() == []
+    assert ends(*ARCHIVED) == []
+    assert ends(commit("a-0", [], {"in": 0, "out": 0})) == ["9 alerts in 1 batch of science are not yet in archived."]
+    assert ends(commit("a-0", ["s-0"], {"in": 8, "out": 8})) == [
+        "archived batch a-0 took in 8 alerts, but its science batches hold 9."
+    ]
+
+
+def test_open_ends_of_one_night() -> None:
+    """Two nights in overlapping batches; what is wrong with the one is not told of the other."""
+
+    def on(night: str, entry: Commit) -> Commit:
+        return dataclasses.replace(entry, files=[dataclasses.replace(entry.files[0], partition=night)])
+
+    other = on("20231019", commit("r-2", [], {"in": 4, "out": 4}, reasons={}))
+    wrong = on("20231019", commit("s-1", ["r-2"], {"in": 3, "out": 3}))
+    found = counts(raw=(*RAW, other), science=(*SCIENCE, wrong))
+    assert open_ends_of_night(found, "20231018") == []
+    assert open_ends_of_night(found, "20231019") == [
+        "science batch s-1 took in 3 alerts, but its raw batches hold 4.",
+        "3 alerts in 1 batch of science are not yet in topics.",
+    ]
+    assert open_ends_of_night(counts(topics=()), "20231018") == [
+        "9 alerts in 1 batch of science are not yet in topics."
+    ]
+    assert open_ends_of_night(found, "20200101") == []
+
+
 def test_counts_are_read_from_the_commit_logs(tmp_path: Path) -> None:
     config = Config(storage=StorageConfig(online=str(tmp_path)))
     assert read_counts(config) == Counts()
-    for name, commits in (("raw", RAW), ("science", SCIENCE), ("topics", TOPICS)):
+    for name, commits in (("raw", RAW), ("science", SCIENCE), ("topics", TOPICS), ("archived", ARCHIVED)):
         log = AlertTable(Layout(str(tmp_path)).table(name)).log
         log.create()
         for entry in commits:
@@ -103,6 +142,7 @@ def test_counts_are_read_from_the_commit_logs(tmp_path: Path) -> None:
     found = read_counts(config)
     assert sorted(found.raw.commits, key=lambda entry: entry.id) == list(RAW)
     assert found.open_ends() == []
+    assert found.archived.commits == ARCHIVED
     assert found.reasons == {"truncated": 2, "no Avro": 1}
     assert found.cuts == {"rb": 3, "nbad": 1}
     assert found.failed == {"roid": 1}

@@ -19,7 +19,8 @@ from fink_broker.science.batch import AlertBatch
 from fink_broker.science.early_snia.nights import Nights, nightly_means, rising
 from fink_broker.science.early_snia.sigmoid import EMPTY_BAND, band_features, fit
 from fink_broker.science.pipeline import Pipeline
-from fink_broker.science.testing import check_module, ordinary_alert
+from fink_broker.science.registry import select
+from fink_broker.science.testing import batch_of, check_batch_independence, offline_config, ordinary_alert
 
 COLUMN = early_snia.COLUMN
 #: Alerts, those that pass the cuts, those with a result (in which both bands rise).
@@ -183,8 +184,11 @@ def test_a_flux_that_overflows_gives_null(labelled: Callable, module_pipeline: P
     assert module_pipeline.run(labelled([packet])).field(COLUMN).to_pylist() == [None]
 
 
-def test_hostile_light_curves_and_other_batches(decoded: Callable) -> None:
-    rising_alerts = [
-        packet for packet in decoded("ztf_public_20231018_retimed") if packet["candidate"]["ndethist"] < 21
-    ]
-    check_module(early_snia.build(Config()), rising_alerts[:120])
+def test_rising_alerts_do_not_depend_on_their_batch(decoded: Callable) -> None:
+    """Those are fitted; hostile light curves are tried on all modules together."""
+    packets = [packet for packet in decoded("ztf_public_20231018_retimed") if packet["candidate"]["ndethist"] < 21]
+    some = select(offline_config(), ["early_snia"])
+    batch = batch_of(some, packets)
+    together = some.run(batch)
+    assert sum(score > 0 for score in together.field(COLUMN).to_pylist()) > 10
+    check_batch_independence(some, batch, together, seed=0)

@@ -87,6 +87,7 @@ FINKCLASS = f"""(CASE
     WHEN {SUPERNOVA} THEN 'SN candidate'
     WHEN {MICROLENSING} THEN 'Microlensing candidate'
     ELSE 'Unknown' END)"""
+IS_THAT_CLASS = SqlRule(f"finkclass = {FINKCLASS}")
 
 
 def by_rules(rows: Sequence[dict]) -> list[bool]:
@@ -106,7 +107,7 @@ def by_rules(rows: Sequence[dict]) -> list[bool]:
             }
         )
     )
-    return SqlRule(f"finkclass = {FINKCLASS}").decide(view).tolist()
+    return IS_THAT_CLASS.decide(view).tolist()
 
 
 def by_sql(rows: Sequence[dict]) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
+
 import psutil
 import pytest
 
@@ -18,3 +21,12 @@ def only_own_children(monkeypatch: pytest.MonkeyPatch) -> None:
         return [child for child in children_of(process) if child.pid not in others]
 
     monkeypatch.setattr(runner, "children_of", own_children)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """Return a loopback port somebody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]

@@ -26,6 +26,7 @@ NOTHING_RUNS = [
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FINK_HOME", str(tmp_path))
+    monkeypatch.setenv("FINK__STORAGE__WARN_FREE_GIB", "0")
     monkeypatch.delenv("SIGNAL", raising=False)
     return tmp_path
 
@@ -46,7 +47,8 @@ def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Handle Kafka stream received by Apache Spark"
     assert lines[-2:] == [
-        "Available services are: kafka, simulator, checkstream, stream2raw, raw2science, distribution, notifier",
+        "Available services are: kafka, hbase, simulator, checkstream, stream2raw, raw2science, distribution, archive, "
+        "notifier, api",
         "Typical configuration would be ${FINK_HOME}/conf/fink.conf",
     ]
     for word in ("fink init", "fink start <service> -h", "fink stop", "fink show", "fink logs", "fink demo"):
@@ -66,6 +68,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["start", "nonsense"], "There is no service named nonsense"),
         (["stop", "nonsense"], "There is no service named nonsense"),
         (["logs", "nonsense"], "There is no service named nonsense"),
+        (["start", "science_archival"], "no service named science_archival: its work is done by `fink start archive`."),
+        (["stop", "distribute"], "no service named distribute: its work is done by `fink start distribution`."),
+        (["start", "merge_and_clean"], "its work is done by `fink merge` and `fink clean`."),
         (["logs", "kafka"], "There is no log of kafka yet"),
         (["start", "kafka", "--nonsense"], "unknown argument --nonsense"),
         (["show", "--nonsense"], "No such option: --nonsense"),
@@ -85,6 +90,16 @@ def test_what_is_unknown_is_one_line_on_stderr(
 def test_show_with_nothing_running(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show"]) == 0
     assert capsys.readouterr().out.splitlines() == NOTHING_RUNS
+
+
+def test_show_warns_of_a_disk_that_is_nearly_full(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FINK__STORAGE__WARN_FREE_GIB", "1e9")
+    assert main(["show"]) == 0
+    *lines, warning = capsys.readouterr().out.splitlines()
+    assert lines == NOTHING_RUNS
+    assert warning.startswith(f"The disk of {home}/online is nearly full: ")
 
 
 def test_show_names_the_running_and_the_dead(store: StateStore, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from fink_broker.archive import Commit
 from fink_broker.config.model import Config, KafkaConfig, SimulatorConfig
 from fink_broker.errors import ConfigError
-from fink_broker.service.demo import choose_topic
+from fink_broker.monitor.counts import Counts, Stage
+from fink_broker.service.demo import choose_topic, is_closed
 
 
 def test_all_alerts_go_to_a_topic_the_job_reads():
@@ -21,3 +23,13 @@ def test_all_alerts_go_to_a_topic_the_job_reads():
 def test_a_pattern_nobody_can_guess_is_told():
     with pytest.raises(ConfigError, match="simulator"):
         choose_topic(Config(kafka=KafkaConfig(topic=r"zwicky_\d+")))
+
+
+@pytest.mark.parametrize(("topics", "archived", "closed"), [(7, 7, True), (7, 4, False), (3, 7, False)])
+def test_the_demo_waits_for_topics_and_for_the_archive(topics: int, archived: int, closed: bool):
+    def stage(name: str, alerts: int, cut: int = 0) -> Stage:
+        counts = {"in": alerts, "out": alerts - cut, "cut": cut}
+        return Stage(name, (Commit(name, [], [], counts, 0.0, 1.0),))
+
+    counts = Counts(stage("raw", 9), stage("science", 9, cut=2), stage("topics", topics), stage("archived", archived))
+    assert is_closed(counts) is closed

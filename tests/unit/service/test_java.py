@@ -31,7 +31,7 @@ def test_takes_the_java_of_java_home(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_refuses_an_old_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: str, major: int) -> None:
     make_java(tmp_path / "jdk", release)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
-    with pytest.raises(JavaMissing, match=f"is Java {major}, but Spark and Kafka need Java 17 or newer"):
+    with pytest.raises(JavaMissing, match=f"is Java {major}, but Spark, Kafka and HBase need Java 17 or newer"):
         find_java()
 
 

@@ -112,11 +112,12 @@ def test_says_that_the_repository_cannot_be_reached(repository: Repository, monk
 
 
 def test_the_lock_file_pins_every_part_by_checksum() -> None:
-    assert java_parts.sets() == ["spark", "kafka"]
+    assert java_parts.sets() == ["spark", "kafka", "hbase"]
     for name in java_parts.sets():
         pinned = java_parts.parts(name)
         assert all(re.fullmatch("[0-9a-f]{64}", part.sha256) for part in pinned)
         assert len({part.file_name for part in pinned}) == len(pinned)
     assert any(part.artifact == "kafka_2.13" and part.version == "3.9.1" for part in java_parts.parts("kafka"))
-    with pytest.raises(ServiceError, match="no set of Java parts named hbase"):
-        java_parts.parts("hbase")
+    assert any(part.artifact == "hbase-server" and part.version == "2.6.1" for part in java_parts.parts("hbase"))
+    with pytest.raises(ServiceError, match="no set of Java parts named cassandra"):
+        java_parts.parts("cassandra")

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fink_broker.config.model import Config, KafkaConfig, StorageConfig
 from fink_broker.errors import ServiceError
-from fink_broker.service.kafka import KafkaServer, any_port_open, check_ports, free_port
+from fink_broker.service.kafka import KafkaServer, check_ports
 from fink_broker.service.kafka_settings import server_properties
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    """Return a loopback port somebody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
+from fink_broker.service.ports import any_port_open, free_port
 
 
 def config(plain: int, sasl: int, folder: Path = Path("/nowhere")) -> Config:

@@ -1,0 +1,69 @@
+"""Of several rows of an object, the latest.
+
+The table of positions has one row for each object and pixel. Measured positions of an object scatter by an arcsecond,
+so that one near the edge of a pixel has rows in two.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fink_broker.alert.lightcurve import Floats
+from fink_broker.archive.hbase.cells import ALERT_CELL
+from fink_broker.archive.hbase.keys import position_key
+from fink_broker.archive.hbase.positions import pixels_of
+from fink_broker.archive.hbase.schemas import Schemas
+from fink_broker.archive.hbase.store import Store
+
+#: No two positions of an object are farther apart: ZTF joins detections within 1.5″.
+SCATTER_ARCSEC = 3.0
+_DIRECTIONS = np.radians(np.arange(0, 360, 45))
+
+
+def latest_of_each(alerts: pa.Table) -> pa.Table:
+    """Return one row an object, that of the greatest ``i:jd``; rows stay in their order."""
+    objects = np.asarray(pc.dictionary_encode(alerts["i:objectId"]).combine_chunks().indices)
+    jd = np.asarray(alerts["i:jd"], dtype=float)
+    newest_first = np.lexsort((-jd, objects))
+    _, first = np.unique(objects[newest_first], return_index=True)
+    return alerts.take(pa.array(np.sort(newest_first[first])))
+
+
+def overtaken(alerts: pa.Table, store: Store, table: str, schemas: Schemas) -> npt.NDArray[np.bool_]:
+    """Tell which rows of the table of positions have a later one of their object in a neighbouring pixel.
+
+    Parameters
+    ----------
+    alerts : pyarrow.Table
+        Rows of the table, with ``i:objectId``, ``i:ra``, ``i:dec`` (deg) and ``i:jd``.
+    store : Store
+        Where the neighbours are looked up: for rows within `SCATTER_ARCSEC` of another pixel alone, all at once.
+    table : str
+        Name of the table of positions.
+    schemas : Schemas
+        The columns of its rows.
+    """
+    ra, dec, jd = (np.asarray(alerts[name], dtype=float) for name in ("i:ra", "i:dec", "i:jd"))
+    names = alerts["i:objectId"].to_pylist()
+    own, others = pixels_of(ra, dec), _neighbours(ra, dec)
+    rows, columns = np.nonzero(others != own[:, None])
+    pairs = np.unique(np.column_stack((rows, others[rows, columns])), axis=0)
+    found = store.get(table, [position_key(int(pixel), names[row]) for row, pixel in pairs], [ALERT_CELL])
+    kept = [(int(pair[0]), cells[ALERT_CELL]) for pair, cells in zip(pairs, found, strict=True) if cells]
+    late = np.zeros(len(names), dtype=bool)
+    if kept:
+        at = np.array([row for row, _ in kept])
+        later = schemas.unpack([packed for _, packed in kept], ["i:jd"])
+        late[at[np.asarray(later["i:jd"], dtype=float) > jd[at]]] = True
+    return late
+
+
+def _neighbours(ra: Floats, dec: Floats) -> npt.NDArray[np.int64]:
+    """Return the pixels of eight points around each position, `SCATTER_ARCSEC` away: one row a position."""
+    step = SCATTER_ARCSEC / 3600.0
+    north = np.clip(dec[:, None] + step * np.cos(_DIRECTIONS), -90.0, 90.0)
+    east = step * np.sin(_DIRECTIONS) / np.maximum(np.cos(np.radians(dec)), 1e-5)[:, None]
+    return pixels_of(np.mod(ra[:, None] + east, 360.0).ravel(), north.ravel()).reshape(len(ra), -1)

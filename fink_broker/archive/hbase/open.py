@@ -1,0 +1,17 @@
+"""The archive as the configuration names it."""
+
+from __future__ import annotations
+
+from fink_broker.archive.hbase.hbase_store import HBaseStore
+from fink_broker.archive.hbase.reader import Archive
+from fink_broker.config.model import Config
+
+
+def open_store(config: Config) -> HBaseStore:
+    """Return the database; nothing is asked of it before it is used."""
+    return HBaseStore(config.hbase_servers, config.hbase.connections, config.hbase.timeout_seconds)
+
+
+def open_archive(config: Config) -> Archive:
+    """Return the archive as its readers and writers see it."""
+    return Archive(open_store(config), config.hbase.tables)

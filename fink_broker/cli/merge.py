@@ -1,0 +1,62 @@
+"""``fink merge``: many small files of a night become few sorted ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from fink_broker.archive.upkeep import NIGHTLY, MergedTable, merge_table, nights_there, pack_logs, purge_tables
+from fink_broker.cli.configuration import load
+from fink_broker.cli.hbase_upkeep import rewrite_in_hbase
+from fink_broker.cli.table_upkeep import chosen_nights, files_text, needed_files, progress_bar, size_text
+
+
+def merge(conf: str | None, nights: Sequence[str], *, now: bool = False) -> int:
+    """Merge nights of all tables; return the exit code.
+
+    Parameters
+    ----------
+    conf : str or None
+        Configuration file.
+    nights : sequence of str
+        Observing nights; none: every one but the latest.
+    now : bool
+        Whether to remove files that have been merged away at once, not after a quarter of an hour.
+
+    Raises
+    ------
+    FinkError
+        What cannot be done; nights already merged stay merged.
+    """
+    config = load(conf, quiet=True).config
+    console, talk = Console(highlight=False), Console(stderr=True, highlight=False)
+    chosen = chosen_nights(nights, nights_there(config))
+    done = 0
+    for night in chosen:
+        for name in NIGHTLY:
+            with progress_bar(f"merging {name} {night}", talk) as progress:
+                result = merge_table(config, name, night, progress)
+            _tell(result, night, console)
+            done += result.merged is not None
+            if name == "science" and result.merged is not None and result.merged.details.get("tracklets"):
+                rewrite_in_hbase(config, night, talk)
+    if not done:
+        console.print("Nothing to merge." if chosen else "Nothing to merge: there is no night before the latest.")
+    pack_logs(config)
+    freed = purge_tables(config, needed_files(config), at_once=now)
+    if freed.files:
+        console.print(f"{files_text(freed.files)} merged away earlier removed, {size_text(freed.bytes)}.")
+    return 0
+
+
+def _tell(result: MergedTable, night: str, console: Console) -> None:
+    merged = result.merged
+    if merged is not None:
+        size = size_text(sum(file.bytes for file in merged.files))
+        found = f", {merged.details['tracklets']} tracklets" if "tracklets" in merged.details else ""
+        now = files_text(len(merged.files))
+        console.print(f"{night} {result.name}: {files_text(result.files)} → {now}, {merged.rows:,} rows, {size}{found}")
+    if result.waiting:
+        left = f"{files_text(result.waiting)} left as {'it is' if result.waiting == 1 else 'they are'}"
+        console.print(f"{night} {result.name}: {left}, until they are in {result.waits_for}.")

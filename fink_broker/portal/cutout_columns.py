@@ -1,0 +1,85 @@
+"""Images of alerts as columns of lists of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from fink_broker.errors import DataError
+from fink_broker.portal.cutout_files import Place, places, stamps
+from fink_broker.portal.images import KINDS, ImageKind, as_lists, column_of, image_of
+from fink_broker.portal.route import Argument, Query, RequestError
+
+CUTOUTS = {
+    column_of("Science"): "image of the exposure around the alert, rows of pixels",
+    column_of("Template"): "image of the reference around the alert, rows of pixels",
+    column_of("Difference"): "difference of both around the alert, rows of pixels",
+}
+CUTOUT_KIND = Argument(
+    "cutout-kind",
+    "which images: Science, Template, Difference, or several separated by commas; all where absent",
+    "names",
+)
+#: Alerts whose images are read before they are sent.
+_TOGETHER = 16
+_PIXELS = pa.list_(pa.list_(pa.float64()))
+
+
+def cutout_kinds(query: Query) -> tuple[ImageKind, ...]:
+    """Return the images a request asks for.
+
+    Raises
+    ------
+    RequestError
+        If one is none of the three.
+    """
+    asked = query["cutout-kind"]
+    if not asked or [name.casefold() for name in asked] == ["all"]:
+        return KINDS
+    by_name = {kind.casefold(): kind for kind in KINDS}
+    if not all(name.casefold() in by_name for name in asked):
+        raise RequestError("`cutout-kind` must be `Science`, `Difference`, or `Template`.\n")
+    return tuple(dict.fromkeys(by_name[name.casefold()] for name in asked))
+
+
+def with_cutouts(query: Query, alerts: pa.Table, identity: pa.Table, kinds: Sequence[ImageKind]) -> Iterator[pa.Table]:
+    """Give alerts with their images, some at a time; null where an alert has none that can be read.
+
+    Parameters
+    ----------
+    query : Query
+        The request.
+    alerts : pyarrow.Table
+        Rows of the answer.
+    identity : pyarrow.Table
+        ``i:objectId`` and ``i:candid`` of these rows.
+    kinds : sequence of str
+        Which images.
+    """
+    names = identity["i:objectId"].to_pylist()
+    known: dict[str, dict[int, Place]] = {}
+    for start in range(0, max(len(alerts), 1), _TOGETHER):
+        part = alerts.slice(start, _TOGETHER)
+        images: dict[ImageKind, list[object]] = {kind: [] for kind in kinds}
+        for name, candid in zip(names[start:], identity["i:candid"].slice(start, len(part)).to_pylist(), strict=False):
+            if name not in known:
+                known = {name: {place.candid: place for place in places(query.archive, name)}}
+            found = _images(query, known[name].get(candid), kinds)
+            for kind in kinds:
+                images[kind].append(found.get(kind))
+        for kind in kinds:
+            part = part.append_column(column_of(kind), pa.array(images[kind], _PIXELS))
+        yield part
+
+
+def _images(query: Query, place: Place | None, kinds: Sequence[ImageKind]) -> dict[ImageKind, object]:
+    if place is None:
+        return {}
+    found: dict[ImageKind, object] = {}
+    for kind, stamp in stamps(query.config, place, kinds).items():
+        try:
+            found[kind] = as_lists(image_of(stamp))
+        except DataError:  # one damaged image does not take the others away
+            continue
+    return found

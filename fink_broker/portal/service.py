@@ -1,0 +1,96 @@
+"""The service ``api``: the REST API behind uvicorn."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from fink_broker.config import Config
+from fink_broker.errors import ServiceError
+
+#: seconds open requests are given when the service is stopped
+GRACE_SECONDS = 10
+#: connections beyond this are refused with 503
+MOST_CONNECTIONS = 1000
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the launcher."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Change nothing about signals."""
+        yield
+
+
+def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Serve the API until told to stop (a service entry point); HBase may come and go meanwhile.
+
+    Raises
+    ------
+    ServiceError
+        If the address is taken or cannot be listened at.
+    """
+    listener = _listen(config.api.host, config.api.port)
+    say("starting: reading the routes")
+    from fink_broker.archive.hbase.open import open_archive  # noqa: PLC0415  (the port is looked at first)
+    from fink_broker.portal.app import create_app  # noqa: PLC0415
+    from fink_broker.portal.providers.open import open_providers  # noqa: PLC0415
+
+    archive = open_archive(config)
+    app = create_app(config, archive, open_providers(config))
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # requests are logged by the application
+    server = _Server(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+    )
+    threading.Thread(target=_stop_with, args=(stop, server), name="stop", daemon=True).start()
+    say(f"serving at {_url(config)}/api")
+    try:
+        server.run(sockets=[listener])
+    finally:
+        listener.close()
+        archive.store.close()
+
+
+def _stop_with(stop: threading.Event, server: uvicorn.Server) -> None:
+    stop.wait()
+    server.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        raise ServiceError(
+            f"The API cannot listen at {host}:{port}: {error.strerror or error}.",
+            "Stop what uses the port, or choose another with api.host and api.port.",
+        ) from None
+    return listener
+
+
+def _url(config: Config) -> str:
+    host = f"[{config.api.host}]" if ":" in config.api.host else config.api.host
+    return (config.api.public_url or f"http://{host}:{config.api.port}").rstrip("/")

@@ -1,0 +1,259 @@
+"""archive: from the science table to HBase, where the REST API finds alerts.
+
+Every alert of a committed science batch goes to the main table and to the index tables that are to hold it. Rows are a
+function of the alert alone, so that writing a batch twice leaves what writing it once does. What a kill -9 at any
+instant leaves behind: some rows of a batch that has no commit; the batch is written again. A batch exists once its
+commit is in the log of the table ``archived``, which has no files: the alerts are in HBase.
+
+While HBase is away the job waits, and goes on with the very rows it could not write.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from fink_broker.archive import AlertTable, Commit, DataFile, Layout
+from fink_broker.archive.hbase.open import open_archive
+from fink_broker.archive.hbase.reader import Archive
+from fink_broker.archive.hbase.rows import Rows, database_rows
+from fink_broker.archive.hbase.statistics import NightStatistics
+from fink_broker.archive.hbase.writing import Written, create_tables, write
+from fink_broker.archive.merged_night import MergedNight
+from fink_broker.archive.reading import files_of_night
+from fink_broker.config import Config
+from fink_broker.config.paths import free_gib, nearly_full
+from fink_broker.errors import ArchiveAway
+from fink_broker.stream.archive_reading import Part, gathered, parts_of
+from fink_broker.stream.archive_tally import ArchiveTally
+from fink_broker.stream.handoff import Intake
+
+log = logging.getLogger(__name__)
+
+#: between two looks for new commits of the science table
+PAUSE_SECONDS = 0.2
+#: between two looks at a disk that is full
+SPACE_SECONDS = 5.0
+#: commits, and about how many alerts, taken in at once when the job has fallen behind
+MOST_COMMITS, MOST_ALERTS = 64, 20_000
+#: between two tries while HBase is away: the first, and the longest
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+
+
+def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Run the job until told to stop (a service entry point)."""
+    archive = open_archive(config)
+    try:
+        Archiving(config, archive).run(stop, say)
+    finally:
+        archive.store.close()
+
+
+#: Refused alerts of a batch the log tells of; its commit names more.
+MOST_TOLD = 10
+
+Answer = TypeVar("Answer")
+
+
+class Stopped(Exception):
+    """The job was told to stop while HBase was away: the batch is written again at the next start."""
+
+
+class Archiving:
+    """The job: the science table's commits, rows of HBase.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration in force.
+    archive : Archive
+        The database.
+    """
+
+    name = "archive"
+
+    def __init__(self, config: Config, archive: Archive) -> None:
+        layout = Layout(config.storage.online)
+        self.config, self.archive = config, archive
+        self.raw, self.science, self.archived = (
+            AlertTable(layout.table(name)) for name in ("raw", "science", "archived")
+        )
+        self._intake = Intake(self.science, self.archived)
+        self._statistics = NightStatistics(self.archived, archive)
+        self._merged: set[str] = set()
+        storage = config.storage
+        # the embedded HBase writes below the state
+        self._folders = [storage.online] if config.hbase.servers else [storage.online, str(storage.state)]
+        self._warned: set[str] = set()
+
+    def run(self, stop: threading.Event, say: Callable[[str], None]) -> None:
+        """Run until told to stop; HBase's troubles are waited out.
+
+        Raises
+        ------
+        FinkError
+            What went wrong, in a sentence.
+        """
+        self.science.create()
+        self.archived.create()
+        patient = Patience(stop, say)
+        say("starting: looking for HBase")
+        try:
+            patient.insist(lambda: create_tables(self.archive))
+            self._intake.recover()
+            patient.insist(self._statistics.catch_up)
+            say("running")
+            while not stop.wait(PAUSE_SECONDS):
+                commits = self._bite()
+                if commits and self._has_space(stop, say):
+                    self._process(commits, patient)
+        except Stopped:
+            log.info("told to stop while HBase was away; the batch is written at the next start")
+
+    def _bite(self) -> list[Commit]:
+        """Return the commits to take in at once: few when they are fresh, more when they have piled up."""
+        waiting = self._intake.waiting(MOST_COMMITS)
+        alerts, number = 0, 0
+        while number < len(waiting) and alerts < MOST_ALERTS:
+            alerts += waiting[number].counts["out"]
+            number += 1
+        return waiting[:number]
+
+    def _process(self, commits: list[Commit], patient: Patience) -> None:
+        """Write the alerts of some commits, and commit that."""
+        started = time.time()
+        tally = ArchiveTally()
+        tally.add_received(self._received(commits))
+        self._write_all(gathered(self._parts(commits, tally), self.config.archive.batch_alerts), tally, patient)
+        now = time.time()
+        batch_id = f"archived-{commits[0].id}"
+        inputs = [commit.id for commit in commits]
+        counts = tally.counts(sum(commit.counts["out"] for commit in commits))
+        self.archived.commit(Commit(batch_id, inputs, [], counts, started, now, tally.details(now)))
+        self._intake.take(commits)
+        patient.insist(self._statistics.catch_up)
+        log.info("%s alerts in %.0f ms (%s)", tally.archived, 1000 * (now - started), batch_id)
+        for refused in tally.refused[:MOST_TOLD]:
+            log.warning("alert %s of %s cannot be archived: %s", refused.candid, refused.place, refused.reason)
+
+    def _parts(self, commits: list[Commit], tally: ArchiveTally) -> Iterator[Part]:
+        """Give the alerts of some commits, some at a time."""
+        for commit in commits:
+            for file in commit.files:
+                merged = self.science.merged.read(file.partition)
+                if merged is not None and (self.science.log.number_of(commit.id) or 0) < merged.until:
+                    yield from self._merged_parts(file, merged, tally)
+                else:
+                    yield from parts_of(self.science, file)
+
+    def _merged_parts(self, file: DataFile, merged: MergedNight, tally: ArchiveTally) -> Iterator[Part]:
+        """Give the alerts of a night that was merged before the job got to it, all at the first file of it."""
+        if not merged.files:
+            tally.removed += file.rows
+            return
+        tally.archived += file.rows
+        if merged.night in self._merged:
+            return
+        self._merged.add(merged.night)
+        log.info("night %s was merged before it was archived: all of it is written", merged.night)
+        tally.begin_merged(merged.night, sum(raw.rows for raw in files_of_night(self.raw, merged.night)))
+        for whole in merged.data_files():
+            yield from parts_of(self.science, whole, merged=True)
+
+    def _write_all(self, parts: Iterator[Part], tally: ArchiveTally, patient: Patience) -> None:
+        """Write parts side by side, reading on meanwhile; no more are in memory than are being written, and as many."""
+        side_by_side = self.config.archive.partitions
+        with ThreadPoolExecutor(side_by_side, "archive") as pool:
+            running: list[Future[tuple[Part, Rows, Mapping[str, Written]]]] = []
+            try:
+                for part in parts:
+                    running.append(pool.submit(self._write, part, patient))
+                    if len(running) >= 2 * side_by_side:
+                        tally.add(*running.pop(0).result())
+                for waiting in running:
+                    tally.add(*waiting.result())
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _write(self, part: Part, patient: Patience) -> tuple[Part, Rows, Mapping[str, Written]]:
+        """Write one part."""
+        rows = database_rows(part.alerts, part.places)
+        return part, rows, patient.insist(lambda: write(self.archive, rows))
+
+    def _received(self, commits: list[Commit]) -> dict[str, int]:
+        """Return how many alerts came in, by night, of which these commits are what passed the cuts."""
+        received: dict[str, int] = {}
+        for commit in commits:
+            for name in commit.inputs:
+                taken = self.raw.log.read(name)
+                for file in taken.files if taken else ():
+                    received[file.partition] = received.get(file.partition, 0) + file.rows
+        return received
+
+    def _has_space(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
+        """Wait while a disk is full, and warn once where one nearly is; False if told to stop."""
+        for folder in self._folders:
+            warning = nearly_full(folder, self.config.storage.warn_free_gib)
+            if warning and folder not in self._warned:
+                self._warned.add(folder)
+                log.warning("%s", warning)
+        least, paused = self.config.storage.min_free_gib, False
+        while (full := self._full_disk(least)) is not None:
+            say(f"paused: {full[1]:.2f} GiB free on the disk of {full[0]}, {least:g} needed")
+            paused = True
+            if stop.wait(SPACE_SECONDS):
+                return False
+        if paused:
+            say("running")
+        return True
+
+    def _full_disk(self, least: float) -> tuple[str, float] | None:
+        """Return the folder whose disk has too little space, and how much."""
+        for folder in self._folders:
+            free = free_gib(folder)
+            if free is not None and free < least:
+                return folder, free
+        return None
+
+
+class Patience:
+    """Does what HBase is asked again and again until it answers.
+
+    Parameters
+    ----------
+    stop : threading.Event
+        Ends the waiting.
+    say : callable
+        Told what is waited for.
+    """
+
+    def __init__(self, stop: threading.Event, say: Callable[[str], None]) -> None:
+        self._stop, self._say = stop, say
+
+    def insist(self, ask: Callable[[], Answer]) -> Answer:
+        """Return what a function returns once it does not raise `ArchiveAway` any more.
+
+        Raises
+        ------
+        Stopped
+            If told to stop while HBase is away.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                answer = ask()
+            except ArchiveAway as error:
+                self._say(f"waiting for HBase ({error.message})")
+                log.warning("%s", error)
+                if self._stop.wait(pause):
+                    raise Stopped from error
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                if pause > FIRST_PAUSE:
+                    self._say("running")
+                return answer

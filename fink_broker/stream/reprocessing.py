@@ -1,0 +1,306 @@
+"""Reprocessing a night: cuts, science and filters over its stored alerts with the modules of today.
+
+Processes take the night's files and leave science alerts on disk; these are put on piles by objectId, and so are the
+science columns and verdicts there are. Pile by pile is compared, judged and written; then the night's files are
+replaced at one instant (`fink_broker.archive.night_writer`), unless nothing differs. Nothing is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fink_broker.alert.schema import ztf_reading_schema
+from fink_broker.archive import AlertTable, DataFile, Layout
+from fink_broker.archive.additions import TrackletNames
+from fink_broker.archive.buckets import Buckets, bounds_of, keys_of
+from fink_broker.archive.following import settled, taken
+from fink_broker.archive.merging import Progress, check_room, piles, reading, scratch, united_pile
+from fink_broker.archive.night_writer import NightWriter, committed_paths
+from fink_broker.archive.reading import files_of_night, read_rows
+from fink_broker.archive.uniting import conform, families, united_schemas
+from fink_broker.config import Config
+from fink_broker.errors import ServiceError, UsageError
+from fink_broker.filters.engine import Engine
+from fink_broker.filters.registry import find_filters
+from fink_broker.filters.topics_file import TopicsFile
+from fink_broker.filters.users.switches import Switches
+from fink_broker.science.registry import build_pipeline, select
+from fink_broker.stream.differences import Changes
+from fink_broker.stream.reprocess_task import Portion, Portioned, redone, run_portion
+
+#: Alerts a process takes at once.
+PORTION_ALERTS = 2000
+WORKERS = 2
+#: Of alerts of each kind kept in memory.
+PILE_BYTES = 96 * 1024**2
+_THIN_ROWS = 8192
+
+
+@dataclass
+class Reprocessed:
+    """What a reprocessing did, or would do.
+
+    Attributes
+    ----------
+    alerts : int
+        Alerts it took in.
+    cuts : collections.Counter
+        How many each cut dropped.
+    changes : Changes
+        What differs.
+    generation : int
+        Of the night's files; 0 if they were not replaced.
+    """
+
+    alerts: int = 0
+    cuts: Counter[str] = field(default_factory=Counter)
+    changes: Changes = field(default_factory=Changes)
+    generation: int = 0
+
+
+def reprocess(
+    config: Config,
+    night: str,
+    modules: Sequence[str] = (),
+    *,
+    dry_run: bool = False,
+    progress: Progress = lambda _done, _all: None,
+) -> Reprocessed:
+    """Run cuts, science and filters over a night again, and replace its science files if they differ.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration in force.
+    night : str
+        Observing night, ``YYYYMMDD``.
+    modules : sequence of str
+        Modules or groups whose columns are made anew, with those of modules that need them, for the science alerts
+        there are; none: cuts and all modules, for all raw alerts.
+    dry_run : bool
+        Whether only to tell what would change.
+    progress : callable
+        Told how many alerts of how many are done.
+
+    Raises
+    ------
+    UsageError
+        If there is no such night, a later job has not taken it in, or the table is being merged.
+    ConfigError
+        If there is no such module.
+    DataError
+        If a file cannot be read; nothing is changed.
+    ServiceError
+        If there is no room, or a process died.
+    """
+    if modules:
+        select(config, modules)  # a name that is none is told before anything begins
+    chosen = redone(build_pipeline(config), modules) if modules else ()
+    layout = Layout(config.storage.online)
+    raw, science, topics = (AlertTable(layout.table(name)) for name in ("raw", "science", "topics"))
+    with science.merged.alone(), raw.merged.alone():
+        end, taken_in = _end(layout, raw, science, night)
+        files = files_of_night(science, night) if chosen else _raw_files(raw, night, taken_in)
+        if not files:
+            raise UsageError(f"The broker holds no alerts of the night {night}.", "`fink merge` tells which it has.")
+        check_room(science, sum(file.bytes for file in files), config.storage.min_free_gib)
+        with scratch(science, night) as folder, _judges(config) as engine:
+            again = _Night(config, night, science, topics, folder)
+            again.take(science if chosen else raw, files, chosen, progress)
+            return again.finish(engine, end, dry_run=dry_run)
+
+
+class _Night:
+    """A night that is being made anew, in piles."""
+
+    def __init__(self, config: Config, night: str, science: AlertTable, topics: AlertTable, folder: Path) -> None:
+        self._config, self._night, self._folder = config, night, folder
+        self._science, self._topics = science, topics
+        self._result = Reprocessed()
+        self._tracklets = TrackletNames()
+        self._schemas: list[pa.Schema] = []
+        self._piles: dict[str, Buckets] = {}
+
+    def take(self, source: AlertTable, files: Sequence[DataFile], modules: tuple[str, ...], progress: Progress) -> None:
+        """Make science alerts of some files, and put all there is of the night on piles."""
+        keys = [keys_of(rows) for file in files for rows in _thin(source, file, ["objectId"])]
+        number = piles(sum(file.bytes for file in files), self._config.storage.file_mib)
+        bounds = bounds_of(np.concatenate(keys), number)
+        self._piles = {name: Buckets(self._folder / name, bounds, PILE_BYTES) for name in ("new", "old", "told")}
+        for rows in self._made(source, files, modules, progress):
+            self._tracklets.look(rows)
+            self._schemas = families([*self._schemas, self._tracklets.add(rows.slice(0, 0), "").schema])
+            self._piles["new"].add(rows)
+        for file in files_of_night(self._science, self._night):
+            names = science_names(_schema(self._science, file))
+            for rows in _thin(self._science, file, names):
+                self._piles["old"].add(rows)
+        for file in files_of_night(self._topics, self._night):
+            for rows in _thin(self._topics, file, ["candid", "objectId", "topics"]):
+                self._piles["told"].add(rows)
+
+    def finish(self, engine: Engine, until: int, *, dry_run: bool) -> Reprocessed:
+        """Compare, judge and write pile after pile; put the files in force if anything differs."""
+        changes = self._result.changes
+        with NightWriter(self._science, self._night) as writer:
+            for number in range(len(self._piles["new"])):
+                made = [self._tracklets.add(rows, "") for rows in self._piles["new"].take(number)]
+                parts = list(united_pile(made, self._schemas))
+                del made
+                new = _together([part.select(science_names(part.schema)) for part in parts])
+                changes.compare(_together(self._piles["old"].take(number)), new)
+                self._judge(engine, _together(self._piles["told"].take(number)), parts)
+                for part in () if dry_run else parts:
+                    writer.write(part)
+            if changes.any and not dry_run:
+                said = {"unfiltered": changes.unfiltered, "without_alert": changes.without_alert}
+                merged = writer.publish(until, changes.now, reprocessed=said, **self._tracklets.told())
+                self._result.generation = merged.generation
+        return self._result
+
+    def _made(
+        self, source: AlertTable, files: Sequence[DataFile], modules: tuple[str, ...], progress: Progress
+    ) -> Iterator[pa.Table]:
+        """Have processes make science alerts of files; give them as they come."""
+        settings, total = self._config.model_dump_json(), sum(file.rows for file in files)
+        progress(0, total)
+        portions = [
+            Portion(settings, source.storage.location, group, str(self._folder / f"made-{number:06d}"), modules)
+            for number, group in enumerate(_groups(files))
+        ]
+        for done in _run(portions):
+            self._result.alerts += done.alerts
+            self._result.cuts += Counter(done.cuts)
+            progress(self._result.alerts, total)
+            for path in done.files:
+                yield pq.ParquetFile(path).read(use_threads=False).replace_schema_metadata(None)
+                Path(path).unlink()
+
+    def _judge(self, engine: Engine, told: pa.Table, parts: Sequence[pa.Table]) -> None:
+        """Hold alerts against the filters in force, and that against what was recorded."""
+        candids: list[np.ndarray] = [np.empty(0, np.int64)]
+        passed: dict[str, list[np.ndarray]] = {}
+        for part in parts:
+            for start in range(0, len(part), self._config.science.batch_alerts):
+                rows = part.slice(start, self._config.science.batch_alerts)
+                candids.append(rows["candid"].to_numpy())
+                for verdict in engine.judge(rows):
+                    passed.setdefault(verdict.filter.name, []).append(verdict.passed)
+        whole = {name: np.concatenate(masks) for name, masks in passed.items()}
+        every = np.concatenate(candids)
+        complete = {name: mask for name, mask in whole.items() if len(mask) == len(every)}  # not switched off half-way
+        self._result.changes.compare_topics(told, every, complete)
+
+
+def science_names(schema: pa.Schema) -> list[str]:
+    """Return the columns of science alerts that are none of the packet's, and the two that name the alert."""
+    packet = {field["name"] for field in json.loads(ztf_reading_schema())["fields"]} | {"origin"}
+    return [name for name in schema.names if name in ("candid", "objectId") or name not in packet]
+
+
+def _end(layout: Layout, raw: AlertTable, science: AlertTable, night: str) -> tuple[int, int]:
+    """Return up to which number there are science commits, and which raw ones these have taken in.
+
+    Raises
+    ------
+    UsageError
+        If alerts of the night have not been taken in by a later job.
+    """
+    while True:
+        end, taken_in = science.log.end(), taken(raw, science)
+        until, last = settled(layout, "science")
+        if science.log.end() == end:  # else a batch came while we looked
+            break
+    if committed_paths(science, night, max(until, science.merged.until(night)), end):
+        raise UsageError(
+            f"Alerts of the night {night} are in science, and not yet in {last}.",
+            "Wait until that job has caught up: `fink show` tells whether it runs.",
+        )
+    return end, taken_in
+
+
+def _raw_files(raw: AlertTable, night: str, until: int) -> list[DataFile]:
+    merged = raw.merged.read(night)
+    found = raw.log.touching(lambda number, name: name == night and number < until, merged.until if merged else 0)
+    late = [file for _, commit in found for file in commit.files if file.partition == night]
+    return [*(merged.data_files() if merged else []), *late]
+
+
+def _groups(files: Sequence[DataFile]) -> Iterator[tuple[DataFile, ...]]:
+    """Give files in groups of about as many alerts as a process takes at once."""
+    group: list[DataFile] = []
+    for file in files:
+        if group and sum(one.rows for one in group) + file.rows > PORTION_ALERTS:
+            yield tuple(group)
+            group = []
+        group.append(file)
+    if group:
+        yield tuple(group)
+
+
+def _run(portions: Sequence[Portion]) -> Iterator[Portioned]:
+    """Have processes do portions; give what came out as it comes.
+
+    Raises
+    ------
+    ServiceError
+        If a process died.
+    """
+    with ProcessPoolExecutor(min(WORKERS, len(portions)), multiprocessing.get_context("spawn")) as pool:
+        try:
+            for future in as_completed([pool.submit(run_portion, portion) for portion in portions]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise ServiceError(
+                "A process that ran the science modules died.", "Is there memory for two of them, 1 GiB each?"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _judges(config: Config) -> Iterator[Engine]:
+    """Give the filters in force that are on; what happens to them here switches none of them off for the broker."""
+    switches = Switches.of(config)
+    every = [*find_filters(config.distribution.topics, config), *TopicsFile(Path(config.filters.file)).filters]
+    on = [entry for entry in every if switches.off(entry) is None]
+    with Engine(on, Switches(), config.filters.function_seconds, config.filters.failures) as engine:
+        yield engine
+
+
+def _thin(table: AlertTable, file: DataFile, paths: Sequence[str]) -> Iterator[pa.Table]:
+    """Give some columns of a file.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    with reading(table, file):
+        yield from read_rows(table, file, paths, _THIN_ROWS)
+
+
+def _schema(table: AlertTable, file: DataFile) -> pa.Schema:
+    with reading(table, file), table.storage.open(file.path) as stream:
+        return pq.read_schema(stream)
+
+
+def _together(parts: Sequence[pa.Table]) -> pa.Table:
+    """Return alerts of several schemas as one table, as far as these can be brought together."""
+    if not parts:
+        return pa.table({})
+    schema = families(part.schema for part in parts)[0]
+    fitting = [part for part in parts if united_schemas(schema, part.schema) == schema]
+    return pa.concat_tables([conform(part, schema) for part in fitting])
