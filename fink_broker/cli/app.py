@@ -108,7 +108,7 @@ def demo(
     rate: Annotated[float, typer.Option(min=0, help="Alerts per second; 0: as fast as it goes.")] = 20.0,
     conf: Conf = None,
 ) -> int:
-    """Run a night from Kafka to Kafka on this machine."""
+    """Run a night from Kafka to Kafka, and into the API, on this machine."""
     from fink_broker.cli.demo import demo as run  # noqa: PLC0415
 
     return run(source, limit, rate, conf)

@@ -16,7 +16,7 @@ Usage:
   fink logs <service> [-f] [-n N]          print the log of a service
   fink config show [-c CONF]               print the configuration in force and where each value comes from
   fink demo [--source PATH | synthetic] [--limit N] [--rate R]
-                                           run a night from Kafka to Kafka on this machine
+                                           run a night from Kafka to Kafka and into the API
   fink science list | run FILE | explain CANDID | tracklets FILE
                                            the science modules: what they are, and what they say of alerts
   fink filter list | check RULE | test RULE | explain CANDID | on NAME | off NAME

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def java_parts_folder(set_name: str) -> Path:
-    """Return the folder of a set of Java archives: ``spark`` (connectors) or ``kafka`` (the server).
+    """Return the folder of a set of Java archives: ``spark`` (connectors), ``kafka`` or ``hbase`` (the servers).
 
     They belong to the Python environment they were fetched for; ``FINK_JAVA_PARTS`` names another place.
     """

@@ -31,9 +31,10 @@ def _rows(table: pa.Table) -> memoryview:
     if not table.num_columns:
         return memoryview(b",".join([b"{}"] * table.num_rows))
     parts: list[object] = []
-    for index, texts in enumerate(texts_of_columns(table, json_texts)):
-        name = json.dumps(table.column_names[index], ensure_ascii=False)
-        parts += [f"{',' if index else '{'}{name}:", texts]
+    before = "{"
+    for name, texts in zip(table.column_names, texts_of_columns(table, json_texts), strict=True):
+        parts += [f"{before}{json.dumps(name, ensure_ascii=False)}:", texts]
+        before = ","
     rows = pc.binary_join_element_wise(*parts, "},", "")
     return memoryview(texts_in_memory(rows))[:-1]
 
