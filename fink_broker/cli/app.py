@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fink_broker import __version__
+from fink_broker.cli.api_app import api_app
 from fink_broker.cli.archive_app import archive_app, clean, merge, reprocess
 from fink_broker.cli.filter_app import filter_app
 from fink_broker.cli.options import HELP, Conf
@@ -23,7 +24,8 @@ app.add_typer(config_app, name="config", help="Look at the configuration.")
 app.add_typer(science_app, name="science", help="List the science modules, run them on a file, explain an alert.")
 app.add_typer(filter_app, name="filter", help="List the topics, try a rule before it becomes one, explain an alert.")
 app.add_typer(user_app, name="user", help="Who may read which topics with a password.")
-app.add_typer(archive_app, name="archive", help="Prove that the tables of a night agree.")
+app.add_typer(archive_app, name="archive", help="Prove that the tables of a night agree; load tables of names.")
+app.add_typer(api_app, name="api", help="Make keys for the REST API.")
 
 for command in (transfer, merge, reprocess, clean):
     app.command()(command)
@@ -35,7 +37,7 @@ def _help_alone(context: typer.Context) -> None:
         print(context.get_help())
 
 
-for group in (config_app, science_app, filter_app, user_app, archive_app):
+for group in (config_app, science_app, filter_app, user_app, archive_app, api_app):
     group.callback(invoke_without_command=True)(_help_alone)
 
 

@@ -24,7 +24,6 @@ from fink_broker.archive.hbase.rows import Rows, database_rows
 from fink_broker.archive.hbase.statistics import NightStatistics
 from fink_broker.archive.hbase.writing import Written, create_tables, write
 from fink_broker.archive.merged_night import MergedNight
-from fink_broker.archive.reading import files_of_night
 from fink_broker.config import Config
 from fink_broker.config.paths import free_gib, nearly_full
 from fink_broker.errors import ArchiveAway
@@ -127,7 +126,6 @@ class Archiving:
         """Write the alerts of some commits, and commit that."""
         started = time.time()
         tally = ArchiveTally()
-        tally.add_received(self._received(commits))
         self._write_all(gathered(self._parts(commits, tally), self.config.archive.batch_alerts), tally, patient)
         now = time.time()
         batch_id = f"archived-{commits[0].id}"
@@ -143,12 +141,20 @@ class Archiving:
     def _parts(self, commits: list[Commit], tally: ArchiveTally) -> Iterator[Part]:
         """Give the alerts of some commits, some at a time."""
         for commit in commits:
+            covered = self._merged_nights(commit)
+            received = self._received(commit)
+            tally.add_received({night: number for night, number in received.items() if night not in covered})
             for file in commit.files:
-                merged = self.science.merged.read(file.partition)
-                if merged is not None and (self.science.log.number_of(commit.id) or 0) < merged.until:
-                    yield from self._merged_parts(file, merged, tally)
+                if file.partition in covered:
+                    yield from self._merged_parts(file, covered[file.partition], tally)
                 else:
                     yield from parts_of(self.science, file)
+
+    def _merged_nights(self, commit: Commit) -> dict[str, MergedNight]:
+        """Return the nights whose merged files hold what a commit brought to them."""
+        merged = {night: self.science.merged.read(night) for night in commit.nights}
+        number = self.science.log.number_of(commit.id) if any(merged.values()) else None
+        return {night: each for night, each in merged.items() if each and number is not None and number < each.until}
 
     def _merged_parts(self, file: DataFile, merged: MergedNight, tally: ArchiveTally) -> Iterator[Part]:
         """Give the alerts of a night that was merged before the job got to it, all at the first file of it."""
@@ -160,7 +166,9 @@ class Archiving:
             return
         self._merged.add(merged.night)
         log.info("night %s was merged before it was archived: all of it is written", merged.night)
-        tally.begin_merged(merged.night, sum(raw.rows for raw in files_of_night(self.raw, merged.night)))
+        before = self.science.log.touching(lambda number, night: night == merged.night and number < merged.until)
+        received = sum(self._received(commit).get(merged.night, 0) for _, commit in before)
+        tally.begin_merged(merged.night, received)
         for whole in merged.data_files():
             yield from parts_of(self.science, whole, merged=True)
 
@@ -185,14 +193,13 @@ class Archiving:
         rows = database_rows(part.alerts, part.places)
         return part, rows, patient.insist(lambda: write(self.archive, rows))
 
-    def _received(self, commits: list[Commit]) -> dict[str, int]:
-        """Return how many alerts came in, by night, of which these commits are what passed the cuts."""
+    def _received(self, commit: Commit) -> dict[str, int]:
+        """Return how many alerts came in, by night, of which a commit is what passed the cuts."""
         received: dict[str, int] = {}
-        for commit in commits:
-            for name in commit.inputs:
-                taken = self.raw.log.read(name)
-                for file in taken.files if taken else ():
-                    received[file.partition] = received.get(file.partition, 0) + file.rows
+        for name in commit.inputs:
+            taken = self.raw.log.read(name)
+            for file in taken.files if taken else ():
+                received[file.partition] = received.get(file.partition, 0) + file.rows
         return received
 
     def _has_space(self, stop: threading.Event, say: Callable[[str], None]) -> bool:

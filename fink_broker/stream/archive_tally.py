@@ -74,7 +74,7 @@ class ArchiveTally:
         self.nights = added([self.nights, {night: Tally.received(number) for night, number in received.items()}])
 
     def begin_merged(self, night: str, received: int) -> None:
-        """Count a night from its merged files, of so many alerts that came in."""
+        """Count a night from its merged files, for which so many alerts came in."""
         self.merged[night] = Tally.received(received)
 
     def counts(self, taken: int) -> dict[str, int]:
@@ -86,7 +86,8 @@ class ArchiveTally:
         """Return what the commit of the batch tells, at a unix time in seconds."""
         late = now - np.concatenate([np.empty(0), *self.arrived])
         whole = {night: tally.as_whole() for night, tally in self.merged.items()}
-        nights = {night: tally for night, tally in self.nights.items() if night not in whole} | whole
+        # what a merged night holds comes first: alerts of later batches are added to it
+        nights = added([whole, self.nights])
         return {
             "tables": {name or MAIN: _told(what) for name, what in self.tables.items()},
             "nights": {night: tally.to_json() for night, tally in nights.items()},

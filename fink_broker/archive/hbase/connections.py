@@ -7,6 +7,7 @@ asks has waited long enough.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +43,7 @@ __all__ = [
 T = TypeVar("T")
 #: what HBase says deliberately: the connection is as good as before
 ANSWERS = (HBaseError, IllegalArgument, AlreadyExists, TApplicationException)
+_ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _WAY_OUT = "Start it with `fink start hbase`, or name the Thrift servers of a cluster in `hbase.servers`."
 
 
@@ -170,11 +172,11 @@ class Connections:
 def _parsed(servers: str) -> list[tuple[str, int]]:
     found = []
     for server in servers.split(","):
-        host, _, port = server.strip().rpartition(":")
-        if not host or not port.isdigit():
+        address = _ADDRESS.fullmatch(server.strip())
+        if address is None:
             raise ConfigError(
                 f"`hbase.servers` names {server.strip()!r}, which is not host:port.",
                 "Give Thrift servers as host:port, separated by commas.",
             )
-        found.append((host.strip("[]"), int(port)))
+        found.append((address[1].strip("[]"), int(address[2])))
     return found

@@ -38,6 +38,7 @@ class Layout(NamedTuple):
     """Where everything is in rows of one schema."""
 
     id: str
+    schema: pa.Schema
     columns: tuple[Column, ...]
     pieces: int
     head: int
@@ -58,7 +59,7 @@ def layout_of(schema: pa.Schema) -> Layout:
         pieces = _pieces_of(field.type)
         columns.append(Column(field.name, field.type, number, start, width, piece, pieces))
         start, piece = start + width, piece + pieces
-    return Layout(schema_id(schema), tuple(columns), piece, start + piece)
+    return Layout(schema_id(schema), schema, tuple(columns), piece, start + piece)
 
 
 def width_of(kind: pa.DataType) -> int:

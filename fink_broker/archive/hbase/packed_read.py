@@ -21,7 +21,6 @@ from fink_broker.archive.hbase.packed_layout import (
     layout_of,
     width_of,
 )
-from fink_broker.archive.hbase.packed_schema import canonical
 from fink_broker.archive.hbase.packed_unite import united
 from fink_broker.errors import DataError
 
@@ -48,6 +47,8 @@ class _Rows(NamedTuple):
     head: Bytes2D
     #: a flag a row and column
     nulls: Bytes2D
+    #: which columns have a null
+    some_null: Mask
     #: a length a row and piece
     lengths: Ints
     #: of every row its pieces, and one element for what is between rows
@@ -70,7 +71,7 @@ def unpack(
     rows : sequence of bytes
         What ``pack`` made.
     schema_of : callable
-        Returns the schema of an id, or raises `DataError`.
+        Returns the canonical schema of an id, or raises `DataError`.
     columns : sequence of str, optional
         Columns wanted, in this order; one no row has is of type null. Default: all.
     keys : sequence of bytes, optional
@@ -91,7 +92,7 @@ def unpack(
         at = np.flatnonzero(np.fromiter((other == each for other in ids), bool, len(ids)))
         group = data if len(at) == len(data) else [data[row] for row in at]
         try:
-            tables.append(_unpack_group(group, layout_of(canonical(schema_of(each.hex()))), columns))
+            tables.append(_unpack_group(group, layout_of(schema_of(each.hex())), columns))
         except _Damaged as damage:
             raise _error(int(at[damage.row]), damage.why, keys) from damage
         places.append(at)
@@ -105,9 +106,10 @@ def _error(row: int, why: str, keys: Sequence[bytes]) -> DataError:
 
 def _unpack_group(rows: list[bytes], layout: Layout, columns: Sequence[str] | None) -> pa.Table:
     parts = _take_apart(pa.array(rows, pa.binary()), layout)
-    wanted = layout.columns if columns is None else [each for each in layout.columns if each.name in set(columns)]
-    arrays = [_column(parts, column) for column in wanted]
-    return pa.table(arrays, schema=pa.schema([pa.field(column.name, column.kind) for column in wanted]))
+    if columns is None:
+        return pa.table([_column(parts, column) for column in layout.columns], schema=layout.schema)
+    wanted = [column for column in layout.columns if column.name in set(columns)]
+    return pa.table([_column(parts, column) for column in wanted], names=[column.name for column in wanted])
 
 
 def _take_apart(rows: pa.Array, layout: Layout) -> _Rows:
@@ -134,7 +136,7 @@ def _take_apart(rows: pa.Array, layout: Layout) -> _Rows:
     )
     cuts = np.column_stack([first, ends]).reshape(-1).astype(np.int32)
     pieces = pa.Array.from_buffers(pa.binary(), len(cuts) - 1, [None, pa.py_buffer(cuts), data])
-    return _Rows(layout, head, nulls, lengths, pieces)
+    return _Rows(layout, head, nulls, np.asarray(nulls.any(axis=0)), lengths, pieces)
 
 
 def _check(good: Mask, why: str) -> None:
@@ -144,8 +146,9 @@ def _check(good: Mask, why: str) -> None:
 
 def _column(rows: _Rows, column: Column) -> pa.Array:
     count = len(rows.head)
-    nulls = rows.nulls[:, column.number]
-    valid = pa.py_buffer(np.packbits(nulls == 0, bitorder="little")) if nulls.any() else None
+    valid = None
+    if rows.some_null[column.number]:
+        valid = pa.py_buffer(np.packbits(rows.nulls[:, column.number] == 0, bitorder="little"))
     if pa.types.is_null(column.kind):
         return pa.nulls(count)
     if column.width:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,25 +23,25 @@ def united(
     columns : sequence of str, optional
         Columns of the result. Default: all, the first table's first.
     """
-    found = dict.fromkeys(name for table in tables for name in table.column_names)
-    names = list(found) if columns is None else list(dict.fromkeys(columns))
+    has = [dict(zip(table.column_names, table.columns, strict=True)) for table in tables]
+    names = list(dict.fromkeys(name for each in has for name in each) if columns is None else dict.fromkeys(columns))
     rows = sum(map(len, places))
     if not tables or not names:
         return pa.table({name: pa.nulls(rows) for name in names})
     if len(tables) == 1:
-        return pa.table({name: _of(tables[0], name, rows) for name in names})
+        return (
+            tables[0] if names == list(has[0]) else pa.table([_of(has[0], name, rows) for name in names], names=names)
+        )
     order = np.empty(rows, dtype=np.int64)
     order[np.concatenate(places)] = np.arange(rows)
     sizes = [len(place) for place in places]
-    columns_of = {
-        name: _one_column([_of(table, name, size) for table, size in zip(tables, sizes, strict=True)]) for name in names
-    }
-    return pa.table(columns_of).take(pa.array(order))
+    joined = [_one_column([_of(each, name, size) for each, size in zip(has, sizes, strict=True)]) for name in names]
+    return pa.table(joined, names=names).take(pa.array(order))
 
 
-def _of(table: pa.Table, name: str, rows: int) -> pa.ChunkedArray:
-    """Return a column, nulls if the table has none of this name; a table without columns does not know its rows."""
-    return table[name] if name in table.column_names else pa.chunked_array([pa.nulls(rows)])
+def _of(columns: Mapping[str, pa.ChunkedArray], name: str, rows: int) -> pa.ChunkedArray:
+    """Return a column, nulls if there is none of this name."""
+    return columns[name] if name in columns else pa.chunked_array([pa.nulls(rows)])
 
 
 def _one_column(parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 
 from fink_broker.portal.route import Generation, Route
 
@@ -34,9 +33,8 @@ SUBJECTS = (
 
 def all_routes() -> tuple[Route, ...]:
     """Return the routes of both generations."""
-    modules = [f"{__name__}.{subject}" for subject in SUBJECTS]
-    present = [module for module in modules if find_spec(module)]  # all are to be there in the end
-    return tuple(route for module in present for route in import_module(module).ROUTES)
+    modules = [import_module(f"{__name__}.{subject}") for subject in SUBJECTS]
+    return tuple(route for module in modules for route in module.ROUTES)
 
 
 def routes_of(generation: Generation) -> tuple[Route, ...]:

@@ -18,12 +18,12 @@ from fink_broker.archive.hbase.memory_store import MemoryStore
 from fink_broker.archive.hbase.reader import Archive
 from fink_broker.archive.hbase.store import ALL_KEYS
 from fink_broker.errors import ArchiveAway, DataError
+from fink_broker.portal.chunks import Chunks
 from fink_broker.portal.deadline import ClientGone, Deadline, watched
 from fink_broker.portal.envelope import Reply
 from fink_broker.portal.keys import entry_of, make_key
 from fink_broker.portal.route import Argument, Document, File, Query, RequestError, Route, Rows, Text
 from fink_broker.portal.routes import all_routes, routes_of
-from fink_broker.portal.serving import Chunks
 
 HTML = "text/html; charset=utf-8"
 TABLE = pa.table({"i:objectId": ["ZTF21abfmbix", "ZTF21aaxtctv"], "i:candid": [2**60, 5], "i:ra": [1.5, None]})

@@ -22,6 +22,7 @@ from fink_broker.archive.hbase.memory_store import MemoryStore
 from fink_broker.archive.hbase.reader import Archive
 from fink_broker.archive.hbase.store import KeyRange, Row
 from fink_broker.archive.hbase.tables import needed
+from fink_broker.archive.merging import merge_night
 from fink_broker.config.model import ArchiveConfig, Config, StorageConfig
 from fink_broker.stream import archive as job
 from fink_broker.stream.archive import Archiving
@@ -269,6 +270,28 @@ def test_much_that_waits_is_taken_in_few_bites(
     monkeypatch.setattr(job, "MOST_ALERTS", 75)
     run_until(config, archive_of(MemoryStore()), caught_up(config, table))
     assert [len(commit.inputs) for commit in log_of(config)] == [8, 4]
+
+
+def test_a_night_that_was_merged_before_it_was_archived_is_read_as_merged(config: Config, alerts: pa.Table) -> None:
+    table = AlertTable(Layout(config.storage.online).table("science"))
+    ours = alerts.filter(pa.array(np.floor(publish(alerts)["i:jd"].to_numpy() - 0.5) == 2460235.0))
+    first, second = ours.slice(0, 60), ours.slice(60, 30)
+    for number in range(3):
+        store_science(table, first.slice(20 * number, 20), f"science-{number}")
+    small = table.log.read_all()
+    merge_night(table, "20231018", 3)
+    for commit in small:
+        for file in commit.files:
+            table.storage.remove(file.path)
+    store_science(table, second, "science-3")
+    archive = archive_of(MemoryStore())
+    run_until(config, archive, caught_up(config, table))
+    commits = log_of(config)
+    assert sum(commit.counts["out"] for commit in commits) == sum(commit.counts["in"] for commit in commits) == 90
+    found = archive.alerts(sorted(set(ours["objectId"].slice(0, 90).to_pylist())))
+    assert sorted(found["i:candid"].to_pylist()) == sorted(ours["candid"].slice(0, 90).to_pylist())
+    ((_, record),) = archive.records("statistics", EVERYTHING)
+    assert record["basic:sci"] == 90
 
 
 def test_a_full_disk_pauses_it(

@@ -27,7 +27,7 @@ def test_nobody_at_the_port_is_told_at_once_with_the_way_out():
         lambda: store.delete("t", [b"a"]),
         lambda: store.create_tables({"t": ["alert"]}),
     ):
-        with pytest.raises(ArchiveAway, match="does not answer at 127.0.0.1:.*fink start hbase"):
+        with pytest.raises(ArchiveAway, match=r"does not answer at 127\.0\.0\.1:.*fink start hbase"):
             ask()
     assert time.monotonic() - started < 2
 
