@@ -74,7 +74,7 @@ def with_images(rows: pa.Table, rng: np.random.Generator) -> pa.Table:
         stamps = [_stamp(rng) for _ in range(len(rows))]
         names = pa.repeat(f"cutout{kind}.fits.gz", len(rows))
         struct = pa.StructArray.from_arrays([names, pa.array(stamps, pa.binary())], ["fileName", "stampData"])
-        rows = rows.append_column(f"cutout{kind}", struct)
+        rows = rows.add_column(1, f"cutout{kind}", struct)  # with what the packet holds: not a column of the broker
     return rows
 
 

@@ -76,7 +76,8 @@ def compare(distinct: pa.Table, number: int, file_mib: int, scratch: Path, table
         memory = f"{done['memory'] / MIB:,.0f}"
         row = [f"{number:,}", f"{size / 1e6:,.0f}", f"{len(stored.files):,}", way.replace("_", " ")]
         table.add_row(*row, f"{seconds:.1f}", f"{size / 1e6 / seconds:.0f}", memory, *now)
-    assert keys(scratch / "merged") == keys(scratch / "at_once")
+    if keys(scratch / "merged") != keys(scratch / "at_once"):
+        raise SystemExit("The two ways wrote other rows, or in another order.")
     look(scratch / "merged", number, "merged", looks)
     look(scratch / "merged", number, "merged, told where", looks, told=True)
 
@@ -139,7 +140,8 @@ def look(folder: Path, number: int, what: str, looks: Table, *, told: bool = Fal
         started = time.perf_counter()
         found = find_alert(table, NIGHT, object_id, candid, IMAGES, hint if told else None)
         times.append(1e3 * (time.perf_counter() - started))
-        assert found is not None
+        if found is None:
+            raise SystemExit(f"The alert {candid} was not found {what}.")
     slow = sorted(times)[-max(1, len(times) // 20)]
     looks.add_row(f"{number:,}", what, spread(times, digits=1), f"{slow:.1f}")
 

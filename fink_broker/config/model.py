@@ -336,9 +336,13 @@ class ApiConfig(Section):
     max_body_mib: int = Field(100, ge=1, description="largest request in MiB")
     seconds: float = Field(60.0, gt=0, description="seconds a request may take")
     threads: int = Field(16, ge=1, description="requests served side by side; further ones wait")
-    keys_file: str = Field("", description="TOML file of API keys and their quotas; empty: no key is needed")
+    keys_file: str = Field(
+        "", description="TOML file of API keys and their quotas, made by `fink api key`; empty: no key is needed"
+    )
     anonymous_per_minute: int = Field(
-        0, ge=0, description="requests a minute for an address without a key; 0: no limit"
+        0,
+        ge=0,
+        description="requests a minute for an address without a key; 0: no limit, or, with keys_file, none without a key",
     )
     writable: bool = Field(
         False,
