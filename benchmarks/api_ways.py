@@ -17,8 +17,6 @@ from astropy_healpix import HEALPix
 from rich.table import Table
 
 from fink_broker.archive.hbase.reader import Archive
-from fink_broker.config import Config
-from fink_broker.portal.alert_rows import Selection, known_types
 from fink_broker.portal.computed import COMPUTED, with_computed
 
 _ROUNDS = 7
@@ -40,7 +38,6 @@ def naive_ways(archive: Archive, largest: str, cones: Sequence[dict[str, Any]]) 
     """
     alerts = archive.alerts([largest])
     stored = alerts.drop_columns([name for name in alerts.column_names if name.startswith("v:")])
-    selection = Selection(None, "current", known_types(Config()), tuple(COMPUTED))
     report = Table(title="medians, milliseconds")
     for heading in ("", "ours", "plain way", "times"):
         report.add_column(heading, justify="left" if not heading else "right")
@@ -50,7 +47,6 @@ def naive_ways(archive: Archive, largest: str, cones: Sequence[dict[str, Any]]) 
             lambda: with_computed(stored, COMPUTED),
             lambda: plain_computed(stored),
         ),
-        ("whole rows of these, from Arrow", lambda: selection.show(stored), stored.to_pandas),
         (
             "cone of 5″; all of the pixels of 27.5′ it touches",
             lambda: [archive.around(cone["ra"], cone["dec"], cone["radius"]) for cone in cones[:5]],

@@ -342,7 +342,7 @@ class ApiConfig(Section):
     anonymous_per_minute: int = Field(
         0,
         ge=0,
-        description="requests a minute for an address without a key; 0: no limit, or, with keys_file, none without a key",
+        description="requests a minute for an address without a key; 0: no limit, or none at all with keys_file",
     )
     writable: bool = Field(
         False,

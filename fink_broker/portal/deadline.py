@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -127,11 +126,4 @@ class WatchedStore:
 
 def watched(archive: Archive, deadline: Deadline) -> Archive:
     """Return the archive as one request sees it: what it reads ends with the deadline."""
-    store = WatchedStore(archive.store, deadline)
-    clone = copy.copy(archive)
-    clone.store = store
-    scans = getattr(archive, "_scans", None)
-    if scans is not None:  # they have the store, too; their threads stay those of all requests
-        clone._scans = copy.copy(scans)
-        clone._scans._store = store
-    return clone
+    return archive.through(WatchedStore(archive.store, deadline))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from itertools import islice
 from typing import Any
 
@@ -53,6 +54,12 @@ class Archive:
         self.tables = tables
         self.schemas = Schemas(store, tables)
         self._scans = Scans(store)
+
+    def through(self, store: Store) -> Archive:
+        """Return the same archive read through another store, such as one that gives up when time is up."""
+        clone = copy(self)
+        clone.store, clone._scans = store, self._scans.through(store)
+        return clone
 
     def name(self, suffix: str) -> str:
         """Return the name of the table of a suffix; none for the main table."""

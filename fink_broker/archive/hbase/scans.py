@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from itertools import islice
 
 from fink_broker.archive.hbase.store import KeyRange, Row, Store
@@ -27,6 +28,12 @@ class Scans:
     def __init__(self, store: Store, threads: int = 4) -> None:
         self._store = store
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="scan")
+
+    def through(self, store: Store) -> Scans:
+        """Return scans of another store that share the threads of these."""
+        clone = copy(self)
+        clone._store = store
+        return clone
 
     def side_by_side(
         self, table: str, ranges: Sequence[KeyRange], cells: Sequence[bytes], page: int, reverse: bool = False
