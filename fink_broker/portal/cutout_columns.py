@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import structlog
 
 from fink_broker.errors import DataError
 from fink_broker.portal.cutout_files import Place, places, stamps
@@ -21,6 +22,7 @@ CUTOUT_KIND = Argument(
     "which images: Science, Template, Difference, or several separated by commas; all where absent",
     "names",
 )
+_log = structlog.get_logger()
 #: Alerts whose images are read before they are sent.
 _TOGETHER = 16
 _PIXELS = pa.list_(pa.list_(pa.float64()))
@@ -74,12 +76,13 @@ def with_cutouts(query: Query, alerts: pa.Table, identity: pa.Table, kinds: Sequ
 
 
 def _images(query: Query, place: Place | None, kinds: Sequence[ImageKind]) -> dict[ImageKind, object]:
+    """Return the images of an alert as lists; those that are damaged, or whose file is, are left out and logged."""
     if place is None:
         return {}
     found: dict[ImageKind, object] = {}
-    for kind, stamp in stamps(query.config, place, kinds).items():
-        try:
+    try:
+        for kind, stamp in stamps(query.config, place, kinds).items():
             found[kind] = as_lists(image_of(stamp))
-        except DataError:  # one damaged image does not take the others away
-            continue
+    except DataError as error:  # the answer is of many alerts: one without images does not take the others away
+        _log.warning("images cannot be read", candid=place.candid, reason=str(error))
     return found

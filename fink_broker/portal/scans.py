@@ -104,9 +104,9 @@ def first_rows(
     return (rows.slice(0, most) if count > most else rows), count > most
 
 
-def page_for(rows: int) -> int:
-    """Return how many rows to fetch at once where so many are wanted."""
-    return min(max(rows + 1, LEAST_PAGE), LARGEST_PAGE)
+def page_for(rows: int, *, all_count: bool = True) -> int:
+    """Return how many rows to fetch at once where so many are wanted; many if not all that are read count."""
+    return min(max(rows + 1, LEAST_PAGE), LARGEST_PAGE) if all_count else LARGEST_PAGE
 
 
 def numbers(rows: pa.Table, name: str) -> np.ndarray:

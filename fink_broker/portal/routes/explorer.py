@@ -20,7 +20,7 @@ BY_POSITION = ("ra", "dec", "radius")
 #: Names the client of SkyPortal gives these arguments.
 _OTHER_NAMES = {"startdate": ("startdate_conesearch",), "window": ("window_days_conesearch",)}
 #: Alerts looked at, at most, to find the latest one of every object whose name begins so.
-_MOST_LOOKED_AT = 200_000
+_MOST_LOOKED_AT = 20_000
 
 
 def answer(query: Query) -> Rows:
@@ -61,7 +61,7 @@ def _by_date(query: Query) -> Rows:
         raise missing("startdate", query.generation)
     asked, limit = Dates.of(query, window="window"), Limit.of(query)
     last = min(asked.last, asked.first + LARGEST_WINDOW_DAYS)
-    pages = query.archive.in_time("jd", None, asked.first, last, page=page_for(limit.rows))
+    pages = query.archive.in_time("jd", None, asked.first, last, page=page_for(limit.rows, all_count=False))
     alerts, has_more = first_rows(pages, limit.rows, one_of_each_object=True)
     if not len(alerts):
         return Rows([pa.table({})])

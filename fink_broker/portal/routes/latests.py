@@ -91,7 +91,8 @@ def answer(query: Query) -> Rows:
     source, keep = source_of(name, query.generation), trend_filter(name, query["trend"])
     limit, dates = Limit.of(query), Dates.of(query)
     selection = Selection.of(query, tuple(COMPUTED) if query["color"] else ALWAYS)
-    pages = query.archive.in_time(source.suffix, source.label, dates.first, dates.last, page=page_for(limit.rows))
+    page = page_for(limit.rows, all_count=keep is None and not source.one_of_each_object)
+    pages = query.archive.in_time(source.suffix, source.label, dates.first, dates.last, page=page)
     alerts, has_more = first_rows(pages, limit.rows, keep, source.one_of_each_object)
     if not len(alerts):
         return Rows([pa.table({})])
