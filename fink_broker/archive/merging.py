@@ -121,6 +121,7 @@ def merge_night(
                 for rows in united_pile(buckets.take(number), schemas):
                     writer.write(rows)
                     reader.advance(len(rows))
+                    del rows  # before the next pile is read
             return writer.publish(until, total, **_told(additions))
 
 
@@ -182,23 +183,24 @@ def piles(total_bytes: int, file_mib: int) -> int:
     return max(1, round(total_bytes / (file_mib * MIB)))
 
 
-def united_pile(parts: Sequence[pa.Table], schemas: Sequence[pa.Schema]) -> Iterator[pa.Table]:
+def united_pile(parts: list[pa.Table], schemas: Sequence[pa.Schema]) -> Iterator[pa.Table]:
     """Give the alerts of a pile, one table for each schema to which some of them can be brought.
 
     Parameters
     ----------
-    parts : sequence of pyarrow.Table
-        The pile.
+    parts : list of pyarrow.Table
+        The pile; the list is emptied, so that no alert is in memory twice.
     schemas : sequence of pyarrow.Schema
         From `fink_broker.archive.uniting.families`, of all alerts there are.
     """
     groups: dict[int, list[pa.Table]] = {}
-    for rows in parts:
+    while parts:
+        rows = parts.pop(0)
         place = family_of(rows.schema, schemas)
         groups.setdefault(place, []).append(conform(rows, schemas[place]))
+        del rows
     for place in sorted(groups):
-        whole = pa.concat_tables(groups.pop(place))
-        yield whole.combine_chunks()
+        yield pa.concat_tables(groups.pop(place)).combine_chunks()
 
 
 @contextmanager

@@ -25,7 +25,7 @@ class HBaseConfig(Section):
         2181, ge=1024, le=65535, description="loopback port at which parts of the embedded HBase find one another"
     )
     embedded_heap_mib: int = Field(1024, ge=256, description="heap of the embedded HBase in MiB")
-    embedded_thrift_heap_mib: int = Field(256, ge=64, description="heap of its Thrift server in MiB")
+    embedded_thrift_heap_mib: int = Field(512, ge=64, description="heap of its Thrift server in MiB")
 
 
 class ArchiveConfig(Section):

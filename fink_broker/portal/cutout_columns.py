@@ -79,10 +79,17 @@ def _images(query: Query, place: Place | None, kinds: Sequence[ImageKind]) -> di
     """Return the images of an alert as lists; those that are damaged, or whose file is, are left out and logged."""
     if place is None:
         return {}
-    found: dict[ImageKind, object] = {}
     try:
-        for kind, stamp in stamps(query.config, place, kinds).items():
-            found[kind] = as_lists(image_of(stamp))
+        found = stamps(query.config, place, kinds)
     except DataError as error:  # the answer is of many alerts: one without images does not take the others away
         _log.warning("images cannot be read", candid=place.candid, reason=str(error))
-    return found
+        return {}
+    return {kind: _pixels(stamp, place) for kind, stamp in found.items()}
+
+
+def _pixels(stamp: bytes, place: Place) -> object:
+    try:
+        return as_lists(image_of(stamp))
+    except DataError as error:
+        _log.warning("an image cannot be read", candid=place.candid, reason=str(error))
+        return None

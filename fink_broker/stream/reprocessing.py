@@ -158,7 +158,6 @@ class _Night:
             for number in range(len(self._piles["new"])):
                 made = [self._tracklets.add(rows, "") for rows in self._piles["new"].take(number)]
                 parts = list(united_pile(made, self._schemas))
-                del made
                 new = _together([part.select(science_names(part.schema)) for part in parts])
                 changes.compare(_together(self._piles["old"].take(number)), new)
                 self._judge(engine, _together(self._piles["told"].take(number)), parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from archived import archived_alerts, empty_archive, fill, stored_alerts
+from astropy.io import fits
 from portal_questions import OFFLINE, answer, archive_of, as_table, rows, science_rows
 
 from fink_broker.archive.hbase.reader import Archive
 from fink_broker.config import Config
 from fink_broker.config.model import StorageConfig
+from fink_broker.portal import cutout_columns
 from fink_broker.portal.images import image_of
 from fink_broker.portal.names import distinct
 from fink_broker.portal.route import RequestError, Rows
@@ -174,8 +177,6 @@ def test_the_columns_of_a_fresh_object_are_the_recorded_ones_and_newer_ones(real
 
 
 def test_images_are_those_of_the_packets(shared_data: Path, tmp_path: Path, unpacked) -> None:
-    import io  # noqa: PLC0415
-
     archive = stored_alerts(shared_data, tmp_path / "science")
     config = Config(storage=StorageConfig(online=str(tmp_path)), api={"resolvers": ["none"]})
     packets = [next(fastavro.reader(io.BytesIO(packet))) for packet in unpacked("ztf_real_packets")]
@@ -197,6 +198,19 @@ def test_one_kind_of_images_may_be_asked_for_with_few_columns(archive: Archive) 
     found = rows(archive, "objects", objectId=A, withcutouts="True", columns="i:fid", **{"cutout-kind": "Template"})
     assert found.column_names == ["i:fid", "b:cutoutTemplate_stampData"]
     assert found["b:cutoutTemplate_stampData"].to_pylist() == [None] * 3  # its file is not there
+
+
+def test_a_damaged_image_leaves_the_others_of_the_alert(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = io.BytesIO()
+    fits.PrimaryHDU(np.ones((3, 3), np.float32)).writeto(content)
+    images = {"Science": content.getvalue(), "Template": b"rubbish", "Difference": content.getvalue()}
+    monkeypatch.setattr(cutout_columns, "stamps", lambda _config, _place, _kinds: images)
+    found = rows(archive, "objects", objectId=A, withcutouts="True", columns="i:fid")
+    assert found["b:cutoutTemplate_stampData"].to_pylist() == [None] * 3
+    assert found["b:cutoutScience_stampData"].to_pylist() == [[[1.0] * 3] * 3] * 3
+    assert "an image cannot be read" in capsys.readouterr().out
 
 
 def test_an_image_that_is_none_of_the_three_is_refused(archive: Archive) -> None:
