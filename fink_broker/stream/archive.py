@@ -25,18 +25,16 @@ from fink_broker.archive.hbase.statistics import NightStatistics
 from fink_broker.archive.hbase.writing import Written, create_tables, write
 from fink_broker.archive.merged_night import MergedNight
 from fink_broker.config import Config
-from fink_broker.config.paths import free_gib, nearly_full
 from fink_broker.errors import ArchiveAway
 from fink_broker.stream.archive_reading import Part, gathered, parts_of
 from fink_broker.stream.archive_tally import ArchiveTally
 from fink_broker.stream.handoff import Intake
+from fink_broker.stream.space import Space
 
 log = logging.getLogger(__name__)
 
 #: between two looks for new commits of the science table
 PAUSE_SECONDS = 0.2
-#: between two looks at a disk that is full
-SPACE_SECONDS = 5.0
 #: commits, and about how many alerts, taken in at once when the job has fallen behind
 MOST_COMMITS, MOST_ALERTS = 64, 20_000
 #: between two tries while HBase is away: the first, and the longest
@@ -86,8 +84,8 @@ class Archiving:
         self._merged: set[str] = set()
         storage = config.storage
         # the embedded HBase writes below the state
-        self._folders = [storage.online] if config.hbase.servers else [storage.online, str(storage.state)]
-        self._warned: set[str] = set()
+        folders = [storage.online] if config.hbase.servers else [storage.online, str(storage.state)]
+        self._space = Space(storage, folders)
 
     def run(self, stop: threading.Event, say: Callable[[str], None]) -> None:
         """Run until told to stop; HBase's troubles are waited out.
@@ -108,7 +106,7 @@ class Archiving:
             say("running")
             while not stop.wait(PAUSE_SECONDS):
                 commits = self._bite()
-                if commits and self._has_space(stop, say):
+                if commits and self._space.wait(stop, say):
                     self._process(commits, patient)
         except Stopped:
             log.info("told to stop while HBase was away; the batch is written at the next start")
@@ -201,31 +199,6 @@ class Archiving:
             for file in taken.files if taken else ():
                 received[file.partition] = received.get(file.partition, 0) + file.rows
         return received
-
-    def _has_space(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
-        """Wait while a disk is full, and warn once where one nearly is; False if told to stop."""
-        for folder in self._folders:
-            warning = nearly_full(folder, self.config.storage.warn_free_gib)
-            if warning and folder not in self._warned:
-                self._warned.add(folder)
-                log.warning("%s", warning)
-        least, paused = self.config.storage.min_free_gib, False
-        while (full := self._full_disk(least)) is not None:
-            say(f"paused: {full[1]:.2f} GiB free on the disk of {full[0]}, {least:g} needed")
-            paused = True
-            if stop.wait(SPACE_SECONDS):
-                return False
-        if paused:
-            say("running")
-        return True
-
-    def _full_disk(self, least: float) -> tuple[str, float] | None:
-        """Return the folder whose disk has too little space, and how much."""
-        for folder in self._folders:
-            free = free_gib(folder)
-            if free is not None and free < least:
-                return folder, free
-        return None
 
 
 class Patience:

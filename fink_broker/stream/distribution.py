@@ -29,7 +29,6 @@ from fink_broker.archive import AlertTable, Commit, Layout
 from fink_broker.archive.reading import read_rows
 from fink_broker.archive.storage import Storage
 from fink_broker.config import Config
-from fink_broker.config.paths import free_gib
 from fink_broker.config.secrets import distribution_credentials
 from fink_broker.errors import DataError, ServiceError
 from fink_broker.filters.verdict import Verdict
@@ -39,14 +38,13 @@ from fink_broker.stream.filter_set import FilterSet
 from fink_broker.stream.handoff import Intake
 from fink_broker.stream.routing import route, verdict_table
 from fink_broker.stream.sending import Ends, Sender, Sent, headers_of, partition_of, sent_since
+from fink_broker.stream.space import Space
 
 log = logging.getLogger(__name__)
 
 PLAN = "plan.json"
 #: between two looks for new commits of the science table
 PAUSE_SECONDS = 0.2
-#: between two looks at a disk that is full
-SPACE_SECONDS = 5.0
 
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
@@ -102,6 +100,7 @@ class Distribution:
         self.science, self.topics = AlertTable(layout.table("science")), AlertTable(layout.table("topics"))
         self.filters = FilterSet(config)
         self._intake = Intake(self.science, self.topics)
+        self._space = Space(config.storage, [config.storage.online])
         self._plans = Storage(layout.checkpoint(self.name))
         settings = config.distribution
         self._options = kafka_io.client_options(
@@ -146,7 +145,7 @@ class Distribution:
             if self.filters.refresh():
                 self._create_topics(sender)
             commits = self._intake.waiting()
-            if commits and self._has_space(stop, say):
+            if commits and self._space.wait(stop, say):
                 self._process(commits, sender, {})
 
     def _recover(self, sender: Sender, say: Callable[[str], None]) -> None:
@@ -277,15 +276,3 @@ class Distribution:
         for name in created:
             log.info("created the topic %s", name)
         sender.look(topics)
-
-    def _has_space(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
-        """Wait while the disk is nearly full: what the filters said could not be kept; False if told to stop."""
-        least, paused = self.config.storage.min_free_gib, False
-        while (free := free_gib(self.config.storage.online)) is not None and free < least:
-            say(f"paused: {free:.2f} GiB free on the disk of {self.config.storage.online}, {least:g} needed")
-            paused = True
-            if stop.wait(SPACE_SECONDS):
-                return False
-        if paused:
-            say("running")
-        return True

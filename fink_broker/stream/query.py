@@ -26,8 +26,8 @@ from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
 
 from fink_broker.archive.storage import Storage
 from fink_broker.config import Config
-from fink_broker.config.paths import free_gib
 from fink_broker.errors import FinkError, ServiceError
+from fink_broker.stream.space import Space
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,6 @@ _KAFKA_TROUBLE = (
 
 #: starts of a query in a row that end in trouble of Spark's own before the first batch is done, until the job gives up
 BARREN_STARTS = 3
-#: between two looks at a disk that is full
-SPACE_SECONDS = 5.0
 
 
 class Drained(Exception):
@@ -103,6 +101,7 @@ class Supervisor:
     ) -> None:
         self._job, self._config, self._say, self._stop = job, config, say, stop
         self._checkpoint = Storage(checkpoint)
+        self._space = Space(config.storage, [config.storage.online])
         self._failure: BaseException | None = None
         self._done = 0  # batches since the query was started last
         self._barren = 0  # starts since the last batch was done
@@ -151,7 +150,7 @@ class Supervisor:
     def _process(self, rows: DataFrame, number: int) -> None:
         """Give one batch to the job; runs in a thread of Spark's."""
         with self._in_batch:
-            self._wait_for_space()
+            self._space.wait(self._stop, self._say)
             if self._stop.is_set():
                 if self._job.input_in_checkpoint:
                     raise Drained
@@ -162,17 +161,6 @@ class Supervisor:
                 self._failure = error
                 raise
             self._done, self._barren = self._done + 1, 0
-
-    def _wait_for_space(self) -> None:
-        """Pause while the disk is nearly full: a batch that cannot be written whole is not begun."""
-        least, paused = self._config.storage.min_free_gib, False
-        while (free := free_gib(self._config.storage.online)) is not None and free < least:
-            self._say(f"paused: {free:.2f} GiB free on the disk of {self._config.storage.online}, {least:g} needed")
-            paused = True
-            if self._stop.wait(SPACE_SECONDS):
-                return
-        if paused:
-            self._say("running")
 
     def _query_id(self) -> str:
         """Return the first 8 characters of the id that Spark gave this checkpoint when it was made."""

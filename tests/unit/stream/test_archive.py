@@ -25,6 +25,7 @@ from fink_broker.archive.hbase.tables import needed
 from fink_broker.archive.merging import merge_night
 from fink_broker.config.model import ArchiveConfig, Config, StorageConfig
 from fink_broker.stream import archive as job
+from fink_broker.stream import space
 from fink_broker.stream.archive import Archiving
 
 EVERYTHING = KeyRange(b"", b"\xff" * 64)
@@ -297,11 +298,11 @@ def test_a_night_that_was_merged_before_it_was_archived_is_read_as_merged(config
 def test_a_full_disk_pauses_it(
     config: Config, science: AlertTable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(job, "SPACE_SECONDS", 0.05)
+    monkeypatch.setattr(space, "SPACE_SECONDS", 0.05)
     free = iter([0.1, 0.1, 0.1])
-    space = config.storage.model_copy(update={"min_free_gib": 1.0, "warn_free_gib": 1e6})
-    least = config.model_copy(update={"storage": space})
-    monkeypatch.setattr(job, "free_gib", lambda _folder: next(free, 50.0))
+    storage = config.storage.model_copy(update={"min_free_gib": 1.0, "warn_free_gib": 1e6})
+    least = config.model_copy(update={"storage": storage})
+    monkeypatch.setattr(space, "free_gib", lambda _folder: next(free, 50.0))
     said = run_until(least, archive_of(MemoryStore()), caught_up(least, science))
     assert any(text.startswith("paused: 0.10 GiB free on the disk of ") for text in said)
     assert sum("nearly full" in entry.message for entry in caplog.records) == 2  # once for each folder

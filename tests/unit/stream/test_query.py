@@ -10,7 +10,7 @@ import pytest
 
 from fink_broker.config.model import Config, StorageConfig
 from fink_broker.errors import ServiceError
-from fink_broker.stream import query
+from fink_broker.stream import space
 from fink_broker.stream.query import BARREN_STARTS, Drained, Supervisor, _first_line
 
 
@@ -34,8 +34,8 @@ def supervised(tmp_path, monkeypatch):
     (tmp_path / "checkpoint" / "metadata").write_text(json.dumps({"id": "0123456789abcdef"}))
     config = Config(storage=StorageConfig(online=str(tmp_path), state=tmp_path, min_free_gib=1))
     job, stop, said, free = Notes(), threading.Event(), [], []
-    monkeypatch.setattr(query, "free_gib", lambda _: free.pop(0))
-    monkeypatch.setattr(query, "SPACE_SECONDS", 0.01)
+    monkeypatch.setattr(space, "free_gib", lambda _: free.pop(0))
+    monkeypatch.setattr(space, "SPACE_SECONDS", 0.01)
     return job, Supervisor(job, config, str(tmp_path / "checkpoint"), stop, said.append), stop, said, free
 
 
