@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pyarrow as pa
 import uvicorn
 
 from fink_broker.config import Config
@@ -37,6 +38,7 @@ def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> No
         If the address is taken or cannot be listened at.
     """
     listener = _listen(config.api.host, config.api.port)
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool keeps what the largest answers took
     say("starting: reading the routes")
     from fink_broker.archive.hbase.open import open_archive  # noqa: PLC0415  (the port is looked at first)
     from fink_broker.portal.app import create_app  # noqa: PLC0415
