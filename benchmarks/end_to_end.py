@@ -1,8 +1,9 @@
-"""The whole broker on this machine: throughput, and latency from Kafka in to Kafka out, for each stage and in all.
+"""The whole broker on this machine: throughput, latency from Kafka in to Kafka out and to HBase, for each stage.
 
-Starts Kafka and the three jobs as a user would, warms them up, sends alerts at a set rate and then as fast as Kafka
-takes them, and reads from the commits of each stage when each alert was through. An alert counts as out when the batch
-that sent it is committed, which is a little later than the message itself.
+Starts Kafka, HBase, the jobs and the API as a user would (``--no-archive``: without HBase, its job and the API), warms
+them up, sends alerts at a set rate and then as fast as Kafka takes them, and reads from the commits of each stage when
+each alert was through. An alert counts as out when the batch that sent it is committed, which is a little later than
+the message itself.
 
 With ``--versus NAME=VALUE`` each round runs two ways, the second with that variable in the environment, in
 turn, and the ratios are reported with their spread:
@@ -34,12 +35,20 @@ from fink_broker.archive import AlertTable, Commit, Layout
 from fink_broker.config import Config, load_config
 from fink_broker.monitor.counts import Counts, read_counts
 from fink_broker.service import control
-from fink_broker.service.kafka import free_port
+from fink_broker.service.ports import free_port
 from fink_broker.service.state import StateStore
 
-JOBS = ("stream2raw", "raw2science", "distribution")
+JOBS = ("kafka", "stream2raw", "raw2science", "distribution")
+ARCHIVE = ("hbase", "archive", "api")
 TOPIC = "ztf_20240101_programid1"
-STAGES = ("raw", "science", "topics", "all")
+#: how the figures call what they time
+STAGES = {
+    "raw": "stage raw",
+    "science": "stage science",
+    "topics": "stage topics",
+    "all": "Kafka to Kafka",
+    "archived": "Kafka to HBase",
+}
 PERCENTILES = (50, 95, 99)
 
 
@@ -69,7 +78,7 @@ class Phase:
 
 
 class Broker:
-    """Kafka and the three jobs in a folder of their own.
+    """All services in a folder of their own.
 
     Parameters
     ----------
@@ -77,18 +86,22 @@ class Broker:
         The folder.
     extra : str
         ``NAME=VALUE`` for the environment of the services, or empty.
+    services : tuple of str
+        Which services.
     """
 
-    def __init__(self, home: Path, extra: str) -> None:
+    def __init__(self, home: Path, extra: str, services: tuple[str, ...]) -> None:
         conf = home / "fink.conf"
         conf.write_text(
             f"[storage]\nonline = '{home}/online'\nstate = '{home}/state'\n"
-            f"[kafka]\nembedded_port = {free_port()}\nembedded_sasl_port = 0\n[filters]\nsdss = 'none'\n[crossmatch]\n"
+            f"[kafka]\nembedded_port = {free_port()}\nembedded_sasl_port = 0\n[filters]\nsdss = 'none'\n"
+            f"[hbase]\nembedded_port = {free_port()}\nembedded_zookeeper_port = {free_port()}\n"
+            f"[api]\nport = {free_port()}\n[crossmatch]\n"
             + "".join(f"{name} = ['none']\n" for name in ("simbad", "gaia", "gaia_variability", "spicy"))
         )
         self.config: Config = load_config(conf).config
         self.store = StateStore(self.config.storage.state)
-        self._conf, self._extra = str(conf), extra
+        self._conf, self._extra, self._services = str(conf), extra, services
 
     def start(self) -> None:
         """Start all services, and wait until they are up."""
@@ -97,7 +110,7 @@ class Broker:
         if name:
             os.environ[name] = value
         try:
-            started = {name: control.spawn(self.store, name, ["-c", self._conf]) for name in ("kafka", *JOBS)}
+            started = {name: control.spawn(self.store, name, ["-c", self._conf]) for name in self._services}
         finally:
             os.environ.clear()
             os.environ.update(before)
@@ -148,13 +161,16 @@ class Broker:
         while time.monotonic() < deadline:
             counts = read_counts(self.config)
             through = counts.raw.count("in") >= total and not counts.open_ends()
-            if through and counts.science.count("in") == counts.raw.count("out"):
+            if through and counts.science.count("in") == counts.raw.count("out") and self._is_archived(counts):
                 return counts
             for state in control.known(self.store):
                 if state.died:
                     raise SystemExit(f"{state.name} died: {state.why}")
             time.sleep(0.5)
         raise SystemExit(f"Not all alerts are through after {seconds:.0f} s: {read_counts(self.config).open_ends()}")
+
+    def _is_archived(self, counts: Counts) -> bool:
+        return "archive" not in self._services or counts.archived.count("in") == counts.science.count("out")
 
 
 def run_phase(broker: Broker, packets: list[bytes], rate: float, sent_before: int) -> Phase:
@@ -165,7 +181,7 @@ def run_phase(broker: Broker, packets: list[bytes], rate: float, sent_before: in
         after_sending = time.process_time()
         counts = broker.wait_for(sent_before + len(packets), 60 + len(packets) / 20)
     after = broker.cpu_seconds() | {"sender": after_sending}
-    last = max(commit.committed for commit in counts.topics.commits)
+    last = max(commit.committed for commit in (*counts.topics.commits, *counts.archived.commits))
     return Phase(
         alerts=len(packets),
         per_second=len(packets) / (last - first),
@@ -180,35 +196,40 @@ def latencies(config: Config, counts: Counts, since: float) -> dict[str, list[fl
     table = AlertTable(Layout(config.storage.online).table("science"))
     raw = {commit.id: commit.committed for commit in counts.raw.commits}
     sent = {done: commit.committed for commit in counts.topics.commits for done in commit.inputs}
+    archived = {done: commit.committed for commit in counts.archived.commits for done in commit.inputs}
     rows = [
         row
         for commit in counts.science.commits
         if commit.committed > since and commit.id in sent
-        for row in moments(table, commit, raw, sent[commit.id])
+        for row in moments(table, commit, raw, (sent[commit.id], archived.get(commit.id, np.nan)))
     ]
-    arrived, in_raw, in_science, out = np.concatenate(rows, axis=1)
+    arrived, in_raw, in_science, out, in_hbase = np.concatenate(rows, axis=1)
     steps = {"raw": in_raw - arrived, "science": in_science - in_raw, "topics": out - in_science, "all": out - arrived}
+    if archived:
+        steps["archived"] = in_hbase - arrived
     return {
         stage: [float(p) for p in np.percentile(step[arrived > since], PERCENTILES)] for stage, step in steps.items()
     }
 
 
-def moments(table: AlertTable, commit: Commit, raw: dict[str, float], out: float) -> Iterator[np.ndarray]:
-    """Yield when the alerts of each file of a science commit came in, were in raw, in science, and out (unix s)."""
-    in_raw = max(raw[done] for done in commit.inputs)
+def moments(
+    table: AlertTable, commit: Commit, raw: dict[str, float], done: tuple[float, float]
+) -> Iterator[np.ndarray]:
+    """Yield when the alerts of each file of a science commit came in, were in raw, science, topics, HBase (unix s)."""
+    in_raw = max(raw[name] for name in commit.inputs)
     for file in commit.files:
         path = f"{table.storage.root}/{file.path}"
         times = pq.ParquetFile(path).read(columns=["origin.timestamp"])["origin"].combine_chunks()
         arrived = times.field("timestamp").cast("int64").to_numpy(zero_copy_only=False) / 1e6
-        rest = np.array([[in_raw], [commit.committed], [out]]).repeat(len(arrived), axis=1)
+        rest = np.array([[in_raw], [commit.committed], *([moment] for moment in done)]).repeat(len(arrived), axis=1)
         yield np.vstack([arrived, rest])
 
 
 @contextmanager
-def running_broker(extra: str) -> Iterator[Broker]:
+def running_broker(extra: str, services: tuple[str, ...]) -> Iterator[Broker]:
     """Run a broker in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="fink-end-to-end-") as folder:
-        broker = Broker(Path(folder), extra)
+        broker = Broker(Path(folder), extra, services)
         try:
             broker.start()
             yield broker
@@ -216,10 +237,12 @@ def running_broker(extra: str) -> Iterator[Broker]:
             broker.stop()
 
 
-def run_round(extra: str, packets: list[bytes], warm_up: int, rate: float, seconds: float) -> dict[str, Phase]:
+def run_round(
+    extra: str, services: tuple[str, ...], packets: list[bytes], warm_up: int, rate: float, seconds: float
+) -> dict[str, Phase]:
     """Start a broker, warm it up, and run both phases."""
     paced = int(rate * seconds)
-    with running_broker(extra) as broker:
+    with running_broker(extra, services) as broker:
         broker.send(packets[:warm_up], rate)
         broker.wait_for(warm_up, 240)
         at_rate = run_phase(broker, packets[warm_up : warm_up + paced], rate, warm_up)
@@ -248,9 +271,9 @@ def report(console: Console, rounds: dict[str, list[dict[str, Phase]]]) -> None:
 def figures(phases: list[Phase]) -> dict[str, list[float]]:
     """Return every figure by its name, a value for each round."""
     table = {"alerts/s through all stages": [phase.per_second for phase in phases]}
-    for stage in STAGES:
+    for stage in phases[0].latency:
         for place, percentile in enumerate(PERCENTILES):
-            name = "Kafka to Kafka" if stage == "all" else f"stage {stage}"
+            name = STAGES[stage]
             table[f"latency p{percentile}, {name}, s"] = [phase.latency[stage][place] for phase in phases]
     for name in phases[0].cpu_ms:
         table[f"processor time, {name}, ms an alert"] = [phase.cpu_ms[name] for phase in phases]
@@ -264,6 +287,7 @@ def main(
     burst: Annotated[int, typer.Option(help="Alerts of the second phase.")] = 6000,
     warm_up: Annotated[int, typer.Option(help="Alerts sent, at the rate, before anything is measured.")] = 2000,
     rounds: Annotated[int, typer.Option(help="How often everything is done, each time with fresh services.")] = 1,
+    archive: Annotated[bool, typer.Option(help="Whether HBase, its job and the API run, too.")] = True,
     versus: Annotated[str, typer.Option(help="NAME=VALUE in the environment of a second way.")] = "",
 ) -> None:
     """Measure throughput and latency from Kafka to Kafka."""
@@ -274,11 +298,12 @@ def main(
     packets = load_packets(source, total)
     console.print(f"{sum(map(len, packets)) / total / 1000:.1f} kB an alert", highlight=False)
     ways = ["", versus] if versus else [""]
+    services = (*JOBS, *ARCHIVE) if archive else JOBS
     results: dict[str, list[dict[str, Phase]]] = {way: [] for way in ways}
     for number in range(rounds):
         for way in ways if number % 2 == 0 else ways[::-1]:
             console.print(f"round {number + 1}: {way or 'as configured'}", highlight=False)
-            results[way].append(run_round(way, packets, warm_up, rate, seconds))
+            results[way].append(run_round(way, services, packets, warm_up, rate, seconds))
     report(console, results)
 
 

@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-from fink_broker.archive.hbase.store import ALL_KEYS, KeyRange, Row, Store
-from fink_broker.errors import ArchiveAway, ServiceError
+from fink_broker.archive.hbase.store import ALL_KEYS, MOST_CELL_BYTES, MOST_KEY_BYTES, KeyRange, Row, Store
+from fink_broker.errors import ArchiveAway, DataError, ServiceError
 
 A, B, C = b"alert:row", b"history:row", b"alert:other"
 
@@ -129,6 +129,17 @@ class StoreContract:
         rows: list[Row] = [(b"a", {A: b""}), (b"b", {A: large}), (b"c_%20\x7f~", {A: b"\0\xff"})]
         store.put(table, rows)
         assert list(store.scan(table, ALL_KEYS, page=2)) == rows
+
+    def test_what_is_too_large_is_refused_whole_and_what_just_fits_is_kept(self, store, table):
+        largest: list[Row] = [(b"k" * MOST_KEY_BYTES, {A: b"1"}), (b"large", {A: bytes(MOST_CELL_BYTES)})]
+        store.put(table, largest)
+        assert list(store.scan(table, ALL_KEYS)) == largest
+        for key, value in ((b"k" * (MOST_KEY_BYTES + 1), b"1"), (b"", b"1"), (b"b", bytes(MOST_CELL_BYTES + 1))):
+            with pytest.raises(DataError, match=f"table `{table}`"):
+                store.put(table, [(b"fine", {A: b"1"}), (key, {A: value})])
+        with pytest.raises(DataError, match="negative"):
+            store.put(table, [(b"fine", {A: b"1"})], time_ms=-1)
+        assert store.get(table, [b"fine", b"", b"k" * (MOST_KEY_BYTES + 1)]) == [None, None, None]
 
     def test_nothing_to_write(self, store, table):
         store.put(table, [])

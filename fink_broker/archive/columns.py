@@ -257,6 +257,8 @@ def _science_descriptions(column: Column) -> Iterator[ColumnDescription]:
         if is_text_list(column.type):
             names = ", ".join(field.name for field in column.type)
             doc = f"{column.meaning}; JSON text of a list, {ABSENT_LIST} where there is none: {names}"
+        elif isinstance(column.absent, Mapping) and not part:
+            doc = f"{column.meaning}; JSON text of what there is beyond: {', '.join(column.absent)}"
         yield ColumnDescription(f"d:{name}", _type_name(array.type), column.unit, doc, "d")
 
 

@@ -113,8 +113,17 @@ def answer(portal: Portal, route: Route, asked: Asked, deadline: Deadline) -> Re
     generation = portal.generation if portal.generation in route.generations else route.generations[0]
     form = wanted_format(given.get(OUTPUT_FORMAT.name), portal.generation) if route.has_rows else None
     as_text = route.has_rows and _has_text_identifiers(given)
+    archive = watched(portal.archive, deadline)
     query = Query(
-        arguments, found, watched(portal.archive, deadline), portal.providers, portal.config, generation, asked.token
+        arguments,
+        found,
+        archive,
+        portal.providers,
+        portal.config,
+        generation,
+        asked.token,
+        asked.method,
+        deadline.check,
     )
     result = route.answer(query)
     if isinstance(result, Rows):
@@ -169,7 +178,8 @@ def _rows_reply(rows: Rows, form: Format, portal: Portal, deadline: Deadline, *,
     usual = rows.content_types.get(form.name, form.content_type)
     headers = envelope.policy(portal.generation)
     if rows.is_cut:
-        headers |= {"X-Fink-Truncated": "true", "X-Fink-Max-Rows": str(portal.config.api.max_rows)}
+        most = portal.config.api.max_rows if rows.cut_at is None else rows.cut_at
+        headers |= {"X-Fink-Truncated": "true", "X-Fink-Max-Rows": str(most)}
     reply = Reply(200, envelope.content_type(usual, portal.generation), headers, iter(()), form.is_dense)
     reply.pieces = pieces_of(form, _counted(rows.tables, reply, deadline, as_text=as_text))
     return reply

@@ -20,7 +20,7 @@ from fink_broker.portal.answering import Portal
 from fink_broker.portal.examples import Examples
 from fink_broker.portal.health import Health
 from fink_broker.portal.keys import Quotas
-from fink_broker.portal.limits import Bodies, Workers
+from fink_broker.portal.limits import Answers, Bodies, Workers
 from fink_broker.portal.middleware import Surroundings
 from fink_broker.portal.route import RequestError, Route
 from fink_broker.portal.routes import routes_of
@@ -82,7 +82,8 @@ def create_app(
 def _endpoints(portal: Portal, routes: Sequence[Route], workers: Workers) -> list[Endpoint]:
     api = portal.config.api
     quotas = Quotas(Path(api.keys_file) if api.keys_file else None, api.anonymous_per_minute)
-    limits = Limits(workers, Bodies(api.max_body_mib), quotas, os.environ.get("FINK_API_TOKEN", ""))
+    token = os.environ.get("FINK_API_TOKEN", "")
+    limits = Limits(workers, Bodies(api.max_body_mib), Answers(api.threads), quotas, token)
     return [Endpoint(portal, route, limits) for route in routes]
 
 

@@ -100,7 +100,8 @@ def _words(argument: Argument, written: Any) -> str:
     text = str(written).strip()
     if len(text) > argument.longest:
         raise RequestError(f"`{argument.name}` may have at most {argument.longest} characters.\n")
-    if _CONTROL.search(text) or (argument.longest <= LONGEST_WORDS and _BREAK.search(text)):
+    is_table = argument.kind == "text" and argument.longest > LONGEST_WORDS
+    if _CONTROL.search(text) or (not is_table and _BREAK.search(text)):
         raise RequestError(f"`{argument.name}` contains characters that cannot be part of it.\n")
     return text
 
@@ -141,10 +142,8 @@ def _check_limits(argument: Argument, number: float) -> None:
 
 
 def _flag(argument: Argument, written: Any) -> bool:
-    text = str(written).strip().lower() if isinstance(written, (str, bool)) else ""
-    if text in ("true", "false", "none"):
-        return text == "true"
-    raise _wrong(argument, "True or False", written)
+    """Tell whether a value is True or its name; everything else is not."""
+    return isinstance(written, (str, bool)) and str(written).strip().lower() == "true"
 
 
 def _presence(argument: Argument, written: Any) -> bool:

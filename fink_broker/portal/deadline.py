@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 #: rows between two looks at the clock
 STRIDE = 64
+#: bytes a second at which an answer is received at least, once it has taken the time a request may take
+LEAST_BYTES_PER_SECOND = 32 * 1024
 
 
 class ClientGone(Exception):
@@ -80,6 +82,31 @@ def time_is_up(seconds: float) -> RequestError:
     )
 
 
+class Receipt:
+    """How long a client may take to receive an answer: the time of a request, and more as bytes arrive.
+
+    Parameters
+    ----------
+    seconds : float
+        Time it may take whatever its length.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._began = time.monotonic()
+        self._seconds = seconds
+        self._bytes = 0
+
+    def count(self, length: int) -> None:
+        """Count bytes that are about to be sent."""
+        self._bytes += length
+
+    @property
+    def left(self) -> float:
+        """Seconds until what was counted must have arrived, not less than 0."""
+        ends = self._began + self._seconds + self._bytes / LEAST_BYTES_PER_SECOND
+        return max(0.0, ends - time.monotonic())
+
+
 class WatchedStore:
     """A store that stops reading when a deadline has passed; the same contract as `Store`.
 
@@ -108,6 +135,11 @@ class WatchedStore:
         """Return rows by their keys."""
         self._deadline.check()
         return self._store.get(table, keys, cells)
+
+    def get_versions(self, table: str, keys: Sequence[bytes], cell: bytes) -> list[tuple[bytes, int] | None]:
+        """Return value and version of one cell of rows."""
+        self._deadline.check()
+        return self._store.get_versions(table, keys, cell)
 
     def scan(
         self, table: str, keys: KeyRange, cells: Sequence[bytes] = (), reverse: bool = False, page: int = 1000

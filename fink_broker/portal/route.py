@@ -99,6 +99,10 @@ class RequestError(FinkError):
         self.retry_after = retry_after
 
 
+def _never_up() -> None:
+    """Take notice of the time of a request that has no end."""
+
+
 @dataclass(frozen=True)
 class Query:
     """A request with its arguments read.
@@ -120,6 +124,11 @@ class Query:
     token : str
         What the client gave as ``Authorization: Bearer`` or ``X-Fink-Token``: the right to write, if it is the one of
         FINK_API_TOKEN; not checked yet, and never to be logged.
+    method : str
+        HTTP method.
+    check_time : callable
+        To be called now and then by work that takes long without reading the archive; raises RequestError (504) when
+        the time of the request is up. What is read from ``archive`` does so by itself.
     """
 
     arguments: Mapping[str, Any]
@@ -129,6 +138,8 @@ class Query:
     config: Config
     generation: Generation
     token: str = field(default="", repr=False)
+    method: str = "GET"
+    check_time: Callable[[], None] = field(default=_never_up, repr=False)
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of an argument."""
@@ -149,12 +160,15 @@ class Rows:
         Format where the client names none.
     content_types : mapping
         Content types that differ from the usual ones, by format.
+    cut_at : int, optional
+        The most rows this answer could have, where that is less than ``api.max_rows``.
     """
 
     tables: Iterable[pa.Table]
     is_cut: bool = False
     default_format: str = "json"
     content_types: Mapping[str, str] = field(default_factory=dict)
+    cut_at: int | None = None
 
 
 @dataclass(frozen=True)

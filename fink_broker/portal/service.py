@@ -16,8 +16,8 @@ from fink_broker.errors import ServiceError
 
 #: seconds open requests are given when the service is stopped
 GRACE_SECONDS = 10
-#: connections beyond this are refused with 503
-MOST_CONNECTIONS = 1000
+#: seconds a connection is kept for a client that asks nothing
+IDLE_SECONDS = 5
 
 
 class _Server(uvicorn.Server):
@@ -42,6 +42,7 @@ def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> No
     say("starting: reading the routes")
     from fink_broker.archive.hbase.open import open_archive  # noqa: PLC0415  (the port is looked at first)
     from fink_broker.portal.app import create_app  # noqa: PLC0415
+    from fink_broker.portal.connections import Connections, connections_of, most_connections  # noqa: PLC0415
     from fink_broker.portal.providers.open import open_providers  # noqa: PLC0415
 
     archive = open_archive(config)
@@ -52,14 +53,14 @@ def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> No
         uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=connections_of(Connections(most_connections())),
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
+            proxy_headers=False,  # anyone can write them, and quotas go by address
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
-            h11_max_incomplete_event_size=64 * 1024,
         )
     )
     threading.Thread(target=_stop_with, args=(stop, server), name="stop", daemon=True).start()

@@ -22,12 +22,12 @@ from starlette.types import Receive, Scope, Send
 from fink_broker.errors import FinkError
 from fink_broker.portal import envelope
 from fink_broker.portal.answering import Asked, Portal, answer
-from fink_broker.portal.body import from_body, from_query
+from fink_broker.portal.body import from_body, from_query, largest_body
 from fink_broker.portal.chunks import Chunks
-from fink_broker.portal.deadline import ClientGone, Deadline, time_is_up
+from fink_broker.portal.deadline import ClientGone, Deadline, Receipt, time_is_up
 from fink_broker.portal.envelope import Reply
 from fink_broker.portal.keys import Quotas, given_key, network_of
-from fink_broker.portal.limits import Bodies, Workers
+from fink_broker.portal.limits import HEAVY, Answers, Bodies, Workers
 from fink_broker.portal.route import RequestError, Route
 
 log = structlog.get_logger("fink_broker.portal")
@@ -50,6 +50,8 @@ class Limits:
         Threads, and the line before them.
     bodies : Bodies
         Memory for bodies.
+    answers : Answers
+        Answers on their way.
     quotas : Quotas
         Who may ask how often.
     write_token : str
@@ -58,6 +60,7 @@ class Limits:
 
     workers: Workers
     bodies: Bodies
+    answers: Answers
     quotas: Quotas
     write_token: str = field(default="", repr=False)
 
@@ -77,8 +80,9 @@ class Endpoint:
 
     def __init__(self, portal: Portal, route: Route, limits: Limits) -> None:
         self.portal, self.route = portal, route
-        self._workers, self._bodies, self._quotas = limits.workers, limits.bodies, limits.quotas
-        self._write_token = limits.write_token
+        self._workers, self._bodies, self._answers = limits.workers, limits.bodies, limits.answers
+        self._quotas, self._write_token = limits.quotas, limits.write_token
+        self._largest_body, self._is_heavy = largest_body(route), route.cost >= HEAVY
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -91,8 +95,8 @@ class Endpoint:
                 gone = asyncio.ensure_future(_until_gone(receive))
                 async with self._workers.place():
                     begin = partial(self._begin, scope, content, deadline)
-                    chunks = await self._work(begin, gone, deadline)
-            await self._send(send, chunks, gone, deadline)
+                    chunks = await self._work(begin, gone, deadline, is_heavy=self._is_heavy)
+            await self._send_all(scope, send, chunks, gone, deadline)
             noted["rows"] = chunks.reply.rows
         except RequestError as error:
             await send_whole(send, envelope.error_reply(error))
@@ -109,11 +113,10 @@ class Endpoint:
     def _body_of(self, scope: Scope, receive: Receive, deadline: Deadline) -> AbstractAsyncContextManager[bytes]:
         """Let the client in, if its quota allows, and return what reads its body."""
         headers = Headers(scope=scope)
-        address = (scope.get("client") or ("unknown", 0))[0]
-        client = self._quotas.admit(headers, address, self.route.cost, also_known=self._write_token)
+        client = self._quotas.admit(headers, _address(scope), self.route.cost, write_token=self._write_token)
         scope["state"]["client"] = client
         length = None if scope["query_string"] else headers.get("content-length")
-        return self._bodies.read(_body(scope, receive, deadline), length)
+        return self._bodies.read(_body(scope, receive, deadline), length, self._largest_body)
 
     def _begin(self, scope: Scope, body: bytes, deadline: Deadline) -> Chunks:
         """Answer a request up to the first chunk of its answer: the part of it that can still fail with a status."""
@@ -125,36 +128,55 @@ class Endpoint:
         chunks.first = chunks.next()
         return chunks
 
-    async def _send(self, send: Send, chunks: Chunks, gone: asyncio.Future[None], deadline: Deadline) -> None:
-        """Send an answer, chunk by chunk; return without its end, which breaks the connection, if something fails."""
+    async def _send_all(
+        self, scope: Scope, send: Send, chunks: Chunks, gone: asyncio.Future[None], deadline: Deadline
+    ) -> None:
+        """Send an answer; one that is more than a chunk only if there is room for it."""
         chunk, is_last = chunks.first
-        await send(_head(chunks.reply, len(chunk) if is_last else None))
         try:
-            while True:
-                await asyncio.wait_for(
-                    send({"type": "http.response.body", "body": chunk, "more_body": not is_last}), deadline.seconds
-                )
-                if is_last:
-                    return
-                deadline.renew()
-                chunk, is_last = await self._work(chunks.next, gone, deadline)
-        except (RequestError, TimeoutError) as error:
-            log.warning("broken off", route=self.route.name, reason=" ".join(str(error).split()) or "client too slow")
+            if is_last:
+                await send(_head(chunks.reply, len(chunk)))
+                await asyncio.wait_for(send({"type": "http.response.body", "body": chunk}), deadline.seconds)
+                return
+            with self._answers.one(f"{scope['state']['client']} {_address(scope)}"):
+                await self._send(send, chunks, gone, deadline)
+        except TimeoutError:
+            log.warning("broken off", route=self.route.name, reason="client too slow")
+            _break_off(scope)
         finally:
             if not is_last:
                 self._workers.submit(chunks.close)
 
-    async def _work(self, function: Callable[[], Result], gone: asyncio.Future[None], deadline: Deadline) -> Result:
+    async def _send(self, send: Send, chunks: Chunks, gone: asyncio.Future[None], deadline: Deadline) -> None:
+        """Send an answer, chunk by chunk; return without its end, which breaks the connection, if something fails."""
+        chunk, is_last = chunks.first
+        await send(_head(chunks.reply, None))
+        receipt = Receipt(deadline.seconds)
+        try:
+            while True:
+                receipt.count(len(chunk))
+                piece = {"type": "http.response.body", "body": chunk, "more_body": not is_last}
+                await asyncio.wait_for(send(piece), min(receipt.left, deadline.seconds))
+                if is_last:
+                    return
+                deadline.renew()
+                chunk, is_last = await self._work(chunks.next, gone, deadline)
+        except RequestError as error:
+            log.warning("broken off", route=self.route.name, reason=" ".join(str(error).split()))
+
+    async def _work(
+        self, function: Callable[[], Result], gone: asyncio.Future[None], deadline: Deadline, *, is_heavy: bool = False
+    ) -> Result:
         """Return what a function gives that runs in a thread.
 
         Raises
         ------
         RequestError
-            What went wrong: 504 if it takes too long, 500 if it is a fault of ours.
+            What went wrong: 503 if there is no room, 504 if it takes too long, 500 if it is a fault of ours.
         ClientGone
             If nobody waits any more.
         """
-        future = self._workers.submit(function)
+        future = self._workers.submit(function, is_heavy=is_heavy)
         waited: set[asyncio.Future[Any]] = {future, gone}
         await asyncio.wait(waited, timeout=deadline.left + GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not future.done():
@@ -182,7 +204,20 @@ def is_near(scope: Scope) -> bool:
 
     What stands before the API there, for clients elsewhere, compresses by itself.
     """
-    return network_of((scope.get("client") or ("", 0))[0]) in ("127.0.0.1", "::/64")
+    return network_of(_address(scope)) in ("127.0.0.1", "::/64")
+
+
+def _address(scope: Scope) -> str:
+    """Return the address a request comes from, as the connection has it."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def _break_off(scope: Scope) -> None:
+    """Break a connection whose client does not take what is sent: closed, it would wait for the client."""
+    break_off = scope["state"].get("break_off")
+    if break_off is not None:
+        break_off()
 
 
 async def send_whole(send: Send, reply: Reply) -> None:

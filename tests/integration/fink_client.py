@@ -164,7 +164,11 @@ class FinkClient:
         program = ["finkctl", "transfer", "-survey", "ztf"] if self._is_new else ["fink_datatransfer"]
         options = ["-topic", topic, "-outdir", str(folder), "-partitionby", partition_by]
         # after the last alert of each partition a consumer waits for another until the time-out
-        return self._must(*program, *options, "-nconsumers", "5", "-maxtimeout", "2", "--verbose")
+        command = [*program, *options, "-nconsumers", "5", "-maxtimeout", "2", "--verbose"]
+        done = self._run(command, 90)
+        # its consumers now and then wait for ever for a partition that another has just taken from their queue:
+        # whoever interrupts it and starts it again gets what is left
+        return done.printed if done.code == 0 else done.printed + self._must(*command)
 
     def read_with_library(self, topics: list[str], limit: int, seconds: float) -> tuple[list[dict[str, Any]], Outcome]:
         """Poll with the class AlertConsumer, with user and password if there is one.
@@ -220,6 +224,7 @@ class FinkClient:
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=errors,
+                    start_new_session=True,
                 )
             assert process.stdin is not None
             process.stdin.write(told.encode())
@@ -234,11 +239,12 @@ class FinkClient:
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
+    """Interrupt a program and all it has started, as Ctrl-C in a terminal does; kill what does not end."""
+    os.killpg(process.pid, signal.SIGINT)
     try:
         process.wait(30)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

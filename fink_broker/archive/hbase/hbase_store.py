@@ -19,7 +19,7 @@ from fink_broker.archive.hbase.connections import (
     TScan,
 )
 from fink_broker.archive.hbase.memory_store import no_table
-from fink_broker.archive.hbase.store import Cells, KeyRange, Row
+from fink_broker.archive.hbase.store import MOST_KEY_BYTES, Cells, KeyRange, Row, require_storable
 from fink_broker.errors import ArchiveAway, DataError, FinkError, ServiceError
 
 T = TypeVar("T")
@@ -29,6 +29,8 @@ _MOST_BYTES = 4 * 1024**2
 #: Creating a table takes a second, on a busy machine many.
 _CREATION_SECONDS = 120.0
 _CREATED_AT_ONCE = 4
+#: Seconds from a fault within the Thrift server to the next try; after the last it is for good.
+_PAUSES_AFTER_FAULTS = (0.1, 0.4, 1.0)
 #: A put that shares the millisecond of a deletion would be hidden by it.
 _MILLISECOND = 0.002
 
@@ -79,6 +81,7 @@ class HBaseStore:
 
     def put(self, table: str, rows: Sequence[Row], time_ms: int | None = None) -> None:
         """Write rows; they are durable when this returns."""
+        require_storable(table, rows, time_ms)
         for some in _portions(_each_once(rows)):
             batch = [
                 BatchMutation(row=key, mutations=[Mutation(column=cell, value=cells[cell]) for cell in cells])
@@ -88,9 +91,20 @@ class HBaseStore:
 
     def get(self, table: str, keys: Sequence[bytes], cells: Sequence[bytes] = ()) -> list[Cells | None]:
         """Return rows by their keys, in their order, None where there is none."""
+        found = dict(_rows(self._results(table, keys, cells)))
+        return [found.get(key) for key in keys]
+
+    def get_versions(self, table: str, keys: Sequence[bytes], cell: bytes) -> list[tuple[bytes, int] | None]:
+        """Return one cell of rows by their keys, its value and its version, in their order; None where there is none."""
+        results = self._results(table, keys, [cell])
+        found = {result.row: (result.columns[cell].value, result.columns[cell].timestamp) for result in results}
+        return [found.get(key) for key in keys]
+
+    def _results(self, table: str, keys: Sequence[bytes], cells: Sequence[bytes]) -> list[Any]:
+        """Return rows by their keys as Thrift gives them, those there are, each once."""
         name, columns = table.encode(), list(cells)
-        found: dict[bytes, Cells] = {}
-        distinct = list(dict.fromkeys(keys))
+        found: list[Any] = []
+        distinct = [key for key in dict.fromkeys(keys) if 0 < len(key) <= MOST_KEY_BYTES]  # others HBase refuses
         for first in range(0, len(distinct), _MOST_ROWS):
             some = distinct[first : first + _MOST_ROWS]
 
@@ -99,8 +113,8 @@ class HBaseStore:
                     return client.getRowsWithColumns(name, some, columns, {})
                 return client.getRows(name, some, {})
 
-            found.update(_rows(self._call(table, ask)))
-        return [found.get(key) for key in keys]
+            found += self._call(table, ask)
+        return found
 
     def scan(
         self, table: str, keys: KeyRange, cells: Sequence[bytes] = (), reverse: bool = False, page: int = 1000
@@ -155,13 +169,24 @@ class HBaseStore:
 
     def _call(self, table: str, ask: Callable[[Any], T]) -> T:
         try:
-            return self._connections.call(ask)
+            return self._insist(ask)
         except HBaseError as error:
             raise self._meaning(table, _said(error)) from error
         except (IllegalArgument, TApplicationException) as error:
             raise DataError(
-                f"HBase refuses a request to table `{table}`: {_said(error)}.", "Keys must not be empty."
+                f"HBase refuses a request to table `{table}`: {_said(error)}.", "The log of its Thrift server says why."
             ) from error
+
+    def _insist(self, ask: Callable[[Any], T]) -> T:
+        """Ask again where a fault within the Thrift server may be a passing one, such as a region that moves."""
+        for pause in _PAUSES_AFTER_FAULTS:
+            try:
+                return self._connections.call(ask)
+            except TApplicationException as error:
+                if error.type != TApplicationException.INTERNAL_ERROR:
+                    raise
+                time.sleep(pause)
+        return self._connections.call(ask)
 
     def _meaning(self, table: str, said: str) -> FinkError:
         """Return the error that an answer of HBase stands for."""

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fink_broker.archive.hbase.store import Cells, KeyRange, Row
+from fink_broker.archive.hbase.store import Cells, KeyRange, Row, require_storable
 from fink_broker.errors import ArchiveAway, ServiceError
 
 
@@ -55,6 +55,7 @@ class MemoryStore:
     def put(self, table: str, rows: Sequence[Row], time_ms: int | None = None) -> None:
         """Write rows."""
         self._ask()
+        require_storable(table, rows, time_ms)
         version = _now() if time_ms is None else time_ms
         with self._lock:
             where = self._table(table)
@@ -77,6 +78,14 @@ class MemoryStore:
             where = self._table(table)
             return [_chosen(where.rows.get(key, {}), cells) or None for key in keys]
 
+    def get_versions(self, table: str, keys: Sequence[bytes], cell: bytes) -> list[tuple[bytes, int] | None]:
+        """Return value and version of one cell of rows."""
+        self._ask()
+        with self._lock:
+            where = self._table(table)
+            found = [where.rows.get(key, {}).get(cell) for key in keys]
+            return [None if entry is None else (entry[1], entry[0]) for entry in found]
+
     def scan(
         self, table: str, keys: KeyRange, cells: Sequence[bytes] = (), reverse: bool = False, page: int = 1000
     ) -> Iterator[Row]:
@@ -94,12 +103,14 @@ class MemoryStore:
         self._ask()
         with self._lock:
             where = self._table(table)
+            now = _now()
+            # what is put in the millisecond of a deletion as of now is not hidden by it
+            newest, hidden = (now, now - 1) if time_ms is None else (time_ms, time_ms)
             for key in keys:
                 kept = where.rows.pop(key, {})
-                newer = {cell: value for cell, value in kept.items() if time_ms is not None and value[0] > time_ms}
+                newer = {cell: value for cell, value in kept.items() if value[0] > newest}
                 if newer:
                     where.rows[key] = newer
-                hidden = _now() - 1 if time_ms is None else time_ms
                 where.deleted[key] = max(hidden, where.deleted.get(key, -1))
             where.order = None
 

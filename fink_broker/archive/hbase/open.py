@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fink_broker.archive.hbase.hbase_store import HBaseStore
+from fink_broker.archive.hbase.owner import Owner
 from fink_broker.archive.hbase.reader import Archive
 from fink_broker.config.model import Config
 
@@ -13,5 +14,11 @@ def open_store(config: Config) -> HBaseStore:
 
 
 def open_archive(config: Config) -> Archive:
-    """Return the archive as its readers and writers see it."""
-    return Archive(open_store(config), config.hbase.tables)
+    """Return the archive as its readers and writers see it.
+
+    In the embedded HBase, tables belong to the broker that wrote to them first: others are refused when they write.
+    """
+    archive = Archive(open_store(config), config.hbase.tables, config.hbase.connections)
+    if not config.hbase.servers:
+        archive.schemas.owner = Owner(config.storage.state / "hbase")
+    return archive

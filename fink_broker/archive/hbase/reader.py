@@ -22,10 +22,10 @@ from fink_broker.archive.hbase.cells import (
     RECORD_CELL,
     table_name,
 )
-from fink_broker.archive.hbase.latest import SCATTER_ARCSEC, latest_of_each, overtaken
+from fink_broker.archive.hbase.latest import SCATTER_ARCSEC, is_somebody, latest_of_each, overtaken
 from fink_broker.archive.hbase.points import flattened
 from fink_broker.archive.hbase.positions import cone_ranges, pixel_ranges
-from fink_broker.archive.hbase.scans import Scans
+from fink_broker.archive.hbase.scans import THREADS, Scans
 from fink_broker.archive.hbase.schemas import Schemas, as_json
 from fink_broker.archive.hbase.store import KeyRange, Row, Store
 from fink_broker.errors import DataError
@@ -42,6 +42,8 @@ class Archive:
         The database.
     tables : str
         Name of the main table, and start of all others' (``hbase.tables``).
+    threads : int
+        Scans at the same time, of all who read.
 
     Attributes
     ----------
@@ -49,11 +51,11 @@ class Archive:
         The columns of packed rows; who writes packs with it.
     """
 
-    def __init__(self, store: Store, tables: str) -> None:
+    def __init__(self, store: Store, tables: str, threads: int = THREADS) -> None:
         self.store = store
         self.tables = tables
         self.schemas = Schemas(store, tables)
-        self._scans = Scans(store)
+        self._scans = Scans(store, threads)
 
     def through(self, store: Store) -> Archive:
         """Return the same archive read through another store, such as one that gives up when time is up."""
@@ -141,7 +143,7 @@ class Archive:
         """
         # wider by what positions scatter: the latest may be just outside, where an older one is inside
         ranges = cone_ranges(ra, dec, min(radius_arcsec + SCATTER_ARCSEC, 648_000.0))
-        alerts = self._unpacked(list(self._scans.in_order(self.name(POSITION_SUFFIX), ranges, [ALERT_CELL], _PAGE)))
+        alerts = self._unpacked(list(self._positions(ranges)))
         if not alerts.num_rows:
             return alerts.append_column("v:separation_degree", pa.array([], pa.float64()))
         latest = latest_of_each(alerts)
@@ -158,7 +160,7 @@ class Archive:
         An object is in a pixel if the position of its latest alert is.
         """
         table, ranges = self.name(POSITION_SUFFIX), pixel_ranges(order, pixels)
-        for alerts in self._pages(self._scans.in_order(table, ranges, [ALERT_CELL], _PAGE), _PAGE):
+        for alerts in self._pages(self._positions(ranges), _PAGE):
             latest = alerts.filter(pa.array(~overtaken(alerts, self.store, table, self.schemas)))
             if latest.num_rows:
                 yield latest
@@ -194,6 +196,11 @@ class Archive:
         """Give connections and threads back."""
         self._scans.close()
         self.store.close()
+
+    def _positions(self, ranges: Sequence[KeyRange]) -> Iterator[Row]:
+        """Give rows of the table of positions that are alerts."""
+        rows = self._scans.in_order(self.name(POSITION_SUFFIX), ranges, [ALERT_CELL], _PAGE)
+        return (row for row in rows if is_somebody(row[1]))
 
     def _pages(self, rows: Iterator[Row], page: int) -> Iterator[pa.Table]:
         while some := list(islice(rows, page)):

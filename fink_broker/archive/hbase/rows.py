@@ -13,7 +13,7 @@ from fink_broker.archive import columns
 from fink_broker.archive.hbase import cells, keys
 from fink_broker.archive.hbase.history import READ, has_points, history
 from fink_broker.archive.hbase.packed import pack
-from fink_broker.archive.hbase.store import Cells, Row
+from fink_broker.archive.hbase.store import Cells, Row, refusal
 from fink_broker.archive.hbase.tables import INDEX, Table, main_keys, versions
 from fink_broker.errors import DataError
 
@@ -32,7 +32,7 @@ class TableRows:
     rows : list of (key, cells)
         What to write.
     time_ms : int or None
-        Version of the cells: the exposure time (ms since 1970) where the newest is to stay.
+        Version of the cells where the newest alert is to stay, see ``tables.versions``.
     """
 
     suffix: str
@@ -129,11 +129,10 @@ def index_rows(table: Table, published: pa.Table, schemas: dict[str, pa.Schema])
     times = versions(published)
     newest = _newest(made, times, published["i:candid"].to_numpy())
     published, made, times = published.take(pa.array(newest)), [made[row] for row in newest], times[newest]
-    rows = _rows(made, _packed(published, schemas))
-    return [
-        TableRows(table.suffix, [rows[row] for row in np.flatnonzero(times == time)], int(time))
-        for time in np.unique(times)
-    ]
+    of_version: dict[int, list[Row]] = {}
+    for time, row in zip(times.tolist(), _rows(made, _packed(published, schemas)), strict=True):
+        of_version.setdefault(time, []).append(row)
+    return [TableRows(table.suffix, of_version[time], time) for time in sorted(of_version)]
 
 
 def _keys(table: Table, published: pa.Table) -> list[bytes]:
@@ -157,6 +156,7 @@ def _add(alerts: pa.Table, where: pa.Array, found: Rows) -> None:
             published = published.filter(pa.array(usable))
         if len(published):
             made = _tables(published, history(alerts), where)
+            _require_storable(made)
             found.schemas |= made.schemas
             found.tables += made.tables
             found.alerts.append(published)
@@ -167,6 +167,12 @@ def _add(alerts: pa.Table, where: pa.Array, found: Rows) -> None:
         middle = len(alerts) // 2
         _add(alerts.slice(0, middle), where.slice(0, middle), found)
         _add(alerts.slice(middle), where.slice(middle), found)
+
+
+def _require_storable(made: Rows) -> None:
+    for part in made.tables:
+        if why := refusal(part.rows, part.time_ms):
+            raise DataError(f"A row cannot be written: {why}.", "Leave the alert out.")
 
 
 def _tables(published: pa.Table, histories: pa.Table, where: pa.Array) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,9 +10,28 @@ from copy import copy
 from itertools import islice
 
 from fink_broker.archive.hbase.store import KeyRange, Row, Store
+from fink_broker.errors import ArchiveAway
 
 #: Ranges asked for ahead of the one that is read.
 _AHEAD = 4
+#: Scans at the same time where nothing else is said.
+THREADS = 4
+
+
+class _Away:
+    """When the database was last found away: scans that stand in line since before need not find that out again."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, ArchiveAway] | None = None
+
+    def note(self, error: ArchiveAway) -> None:
+        """Note that a scan has found the database away."""
+        self._last = time.monotonic(), error
+
+    def require_not_since(self, asked: float) -> None:
+        """Raise what another scan was told after a time."""
+        if self._last is not None and self._last[0] >= asked:
+            raise copy(self._last[1])
 
 
 class Scans:
@@ -22,11 +42,12 @@ class Scans:
     store : Store
         The database.
     threads : int
-        Scans at the same time, of all who use this.
+        Scans at the same time, of all who use this: as many as there are connections.
     """
 
-    def __init__(self, store: Store, threads: int = 4) -> None:
+    def __init__(self, store: Store, threads: int = THREADS) -> None:
         self._store = store
+        self._away = _Away()
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="scan")
 
     def through(self, store: Store) -> Scans:
@@ -60,11 +81,15 @@ class Scans:
         self, table: str, keys: KeyRange, cells: Sequence[bytes], page: int, reverse: bool = False
     ) -> Iterator[Row]:
         scan = self._store.scan(table, keys, cells, reverse, page)
-        return _continued(self._threads.submit(_first_page, scan, page), scan)
+        return _continued(self._threads.submit(self._first_page, scan, page, time.monotonic()), scan)
 
-
-def _first_page(scan: Iterator[Row], page: int) -> list[Row]:
-    return list(islice(scan, page))
+    def _first_page(self, scan: Iterator[Row], page: int, asked: float) -> list[Row]:
+        self._away.require_not_since(asked)
+        try:
+            return list(islice(scan, page))
+        except ArchiveAway as error:
+            self._away.note(error)
+            raise
 
 
 def _continued(first: Future[list[Row]], scan: Iterator[Row]) -> Iterator[Row]:

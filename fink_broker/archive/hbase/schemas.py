@@ -1,20 +1,26 @@
 """The columns rows are packed with, kept in the database beside the rows that name them.
 
 A schema is written before the first row that uses it, so that no reader meets a row it cannot read; it is a function of
-its id, so that writing it twice does no harm and a copy in a process never grows old.
+its id, so that writing it twice does no harm and a copy in a process never grows old. Whether the database still has it
+is another matter, for tables can be emptied under a job that runs: every minute it is written once more.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 
 import pyarrow as pa
 
 from fink_broker.archive.hbase.cells import RECORD_CELL, SCHEMA_SUFFIX, table_name
+from fink_broker.archive.hbase.owner import Owner
 from fink_broker.archive.hbase.packed import canonical, pack, schema_from_text, schema_id, schema_text, unpack
 from fink_broker.archive.hbase.store import Store
 from fink_broker.errors import DataError
+
+#: A schema that was written so long ago is written again with the next rows that use it.
+KEPT_SECONDS = 60.0
 
 
 class Schemas:
@@ -26,18 +32,24 @@ class Schemas:
         The database.
     tables : str
         Name of the main table.
+
+    Attributes
+    ----------
+    owner : Owner or None
+        To whom the tables must belong if anything is to be written; None: to anybody.
     """
 
     def __init__(self, store: Store, tables: str) -> None:
         self._store = store
         self._table = table_name(tables, SCHEMA_SUFFIX)
-        self._written: set[str] = set()
+        self.owner: Owner | None = None
+        self._written: dict[str, float] = {}
         self._read: dict[str, pa.Schema] = {}
 
     def pack(self, table: pa.Table) -> list[bytes]:
         """Return the rows of a table as bytes that can be written: their schema is kept when this returns."""
-        name, rows = pack(table)
-        if rows and name not in self._written:
+        _, rows = pack(table)
+        if rows:
             self.keep(table.schema)
         return rows
 
@@ -51,11 +63,24 @@ class Schemas:
         """Write a schema, and return its id."""
         plain = canonical(schema)
         name = schema_id(plain)
-        if name not in self._written:
+        if time.monotonic() - self._written.get(name, float("-inf")) >= KEPT_SECONDS:
+            self.require_own()
+            began = time.monotonic()
             self._store.put(self._table, [(name.encode(), {RECORD_CELL: schema_text(plain).encode()})])
-            self._written.add(name)
+            self._written[name] = began
             self._read[name] = plain
         return name
+
+    def require_own(self) -> None:
+        """Raise ServiceError if the tables are another broker's; what nobody has written to becomes ours.
+
+        Raises
+        ------
+        ServiceError
+            If the tables are another broker's.
+        """
+        if self.owner is not None:
+            self.owner.require(self._store, self._table)
 
     def read(self, name: str) -> pa.Schema:
         """Return the schema of an id.

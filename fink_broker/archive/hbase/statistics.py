@@ -2,15 +2,18 @@
 
 A record is the sum of what the commits of the archive say of that night, so a batch that runs twice counts once. Sums
 are kept beside the commits with the number of the commit they reach to: a job that was killed between a commit and the
-record, or between the record and the sum, adds what is missing and nothing twice.
+record, or between the record and the sum, adds what is missing and nothing twice. One process at a time changes sums.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ import pyarrow.compute as pc
 
 from fink_broker.alert.labels import EXTRAGALACTIC
 from fink_broker.alert.survey import SURVEYS, Survey
+from fink_broker.archive.commits import Commit
 from fink_broker.archive.hbase.reader import Archive
 from fink_broker.archive.hbase.tables import STATISTICS
 from fink_broker.archive.table import AlertTable
@@ -26,6 +30,7 @@ from fink_broker.science.finkclass import NO_CLASS
 
 FOLDER = "_nights"
 _NEXT = f"{FOLDER}/next.json"
+_LOCK = f"{FOLDER}/.lock"
 _COMMITS_AT_ONCE = 500
 #: Labels that are no match with SIMBAD: nothing is known there, or nobody could be asked.
 _NO_MATCH, _FAILURE = "Unknown", "Fail"
@@ -170,22 +175,61 @@ class NightStatistics:
         ArchiveAway
             If the database does not answer; nothing is lost, the next call adds it.
         """
-        number = self._read(_NEXT).get("next", 0)
-        while commits := self._archived.log.read_from(number, _COMMITS_AT_ONCE):
-            sums: dict[str, tuple[Tally, int]] = {}
-            for place, commit in enumerate(commits, start=number):
-                for night, content in commit.details.get("nights", {}).items():
-                    tally, reached = sums.get(night) or self._kept(night)
-                    if place >= reached:
-                        sums[night] = (tally + Tally.from_json(content), place + 1)
-            for night, (tally, reached) in sums.items():
-                self._put(night, tally, reached)
-            number += len(commits)
-            self._write(_NEXT, {"next": number})
+        with self._alone():
+            number = self._read(_NEXT).get("next", 0)
+            while commits := self._archived.log.read_from(number, _COMMITS_AT_ONCE):
+                sums: dict[str, tuple[Tally, int]] = {}
+                for place, commit in enumerate(commits, start=number):
+                    for night, content in commit.details.get("nights", {}).items():
+                        tally, reached = sums.get(night) or self._kept(night)
+                        if place >= reached:
+                            sums[night] = (tally + Tally.from_json(content), place + 1)
+                for night, (tally, reached) in sums.items():
+                    self._put(night, tally, reached)
+                number += len(commits)
+                self._write(_NEXT, {"next": number})
 
-    def replace(self, night: str, tally: Tally) -> None:
-        """Set the record of a night that was archived anew: what was counted of it so far no longer holds."""
-        self._put(night, tally, self._archived.log.end())
+    def replace(self, night: str, tally: Tally, reached: int) -> None:
+        """Set the record of a night that was archived anew: what was counted of it so far no longer holds.
+
+        Parameters
+        ----------
+        night : str
+            Observing night, ``YYYYMMDD``.
+        tally : Tally
+            Counts of the alerts of the night that archive commits of a number below ``reached`` took in.
+        reached : int
+            Number of the first commit of the archive whose counts are still to be added.
+
+        Raises
+        ------
+        ArchiveAway
+            If the database does not answer.
+        """
+        with self._alone():
+            for commit in self._later(reached):
+                content = commit.details.get("nights", {}).get(night)
+                tally = tally + Tally.from_json(content) if content else tally
+                reached += 1
+            self._put(night, tally, reached)
+
+    def _later(self, number: int) -> Iterator[Commit]:
+        """Give the commits from a number on."""
+        while commits := self._archived.log.read_from(number, _COMMITS_AT_ONCE):
+            yield from commits
+            number += len(commits)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other process of this machine change sums while the block lasts."""
+        storage = self._archived.storage
+        if not storage.is_local:  # no lock is to be had there
+            yield
+            return
+        storage.make_folder(FOLDER)
+        with Path(storage.root, _LOCK).open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _put(self, night: str, tally: Tally, reached: int) -> None:
         self._archive.put_records(STATISTICS, [(record_key(night), tally.record())])

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fink_broker.errors import DataError
+
 #: cells of a row by ``family:qualifier``
 Cells = Mapping[bytes, bytes]
 Row = tuple[bytes, Cells]
@@ -28,8 +30,36 @@ class KeyRange:
         return self.start >= self.stop
 
 
+#: Longest key, in bytes, and largest cell: what HBase takes (32,767 bytes, 10 MiB) less some room.
+MOST_KEY_BYTES = 32_000
+MOST_CELL_BYTES = 9 * 1024**2
 #: Every key there can be: keys are ASCII.
 ALL_KEYS = KeyRange(b"", b"\xff")
+
+
+def refusal(rows: Sequence[Row], time_ms: int | None = None) -> str:
+    """Return why rows cannot be written under a version; an empty text if they can."""
+    if time_ms is not None and time_ms < 0:
+        return f"its version {time_ms} is negative"
+    for key, cells in rows:
+        if not 0 < len(key) <= MOST_KEY_BYTES:
+            return f"the key {key[:40]!r}… has {len(key):,} bytes, not 1 to {MOST_KEY_BYTES:,}"
+        for name, value in cells.items():
+            if len(value) > MOST_CELL_BYTES:
+                return f"{name.decode()} of {key[:40]!r} has {len(value):,} bytes, more than {MOST_CELL_BYTES:,}"
+    return ""
+
+
+def require_storable(table: str, rows: Sequence[Row], time_ms: int | None = None) -> None:
+    """Raise DataError if rows cannot be written.
+
+    Raises
+    ------
+    DataError
+        If a key or a cell is too large, a key is empty, or the version negative.
+    """
+    if why := refusal(rows, time_ms):
+        raise DataError(f"A row cannot be written to table `{table}`: {why}.", "Leave it out.")
 
 
 class Store(Protocol):
@@ -52,11 +82,19 @@ class Store(Protocol):
         rows : sequence of (key, cells)
             What to write; cells of the row that are not named stay.
         time_ms : int, optional
-            Version of the cells: one that is less than what a cell has changes nothing. Default: now.
+            Version of the cells: one that is less than what a cell has changes nothing. Default: now (ms since 1970).
+
+        Raises
+        ------
+        DataError
+            If a row can not be written (`refusal`); none is then.
         """
 
     def get(self, table: str, keys: Sequence[bytes], cells: Sequence[bytes] = ()) -> list[Cells | None]:
         """Return rows by their keys, in their order, None where there is none; only some cells if they are named."""
+
+    def get_versions(self, table: str, keys: Sequence[bytes], cell: bytes) -> list[tuple[bytes, int] | None]:
+        """Return one cell of rows by their keys, its value and its version, in their order; None where there is none."""
 
     def scan(
         self, table: str, keys: KeyRange, cells: Sequence[bytes] = (), reverse: bool = False, page: int = 1000
@@ -89,8 +127,8 @@ class Store(Protocol):
             Which rows.
         time_ms : int, optional
             Newest version that is removed. Default: now. A version no newer than this that is put afterwards stays
-            hidden for days, until the database cleans up: where rows are put with times of their own, a deletion must
-            name the version it means.
+            hidden for days, until the database cleans up: rows that are put with versions of their own are better
+            replaced by an empty value of a newer version.
         """
 
     def close(self) -> None:

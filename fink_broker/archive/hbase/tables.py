@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fink_broker.alert.sky import on_sky
-from fink_broker.alert.survey import JD_UNIX_EPOCH
 from fink_broker.archive import columns
 from fink_broker.archive.hbase import cells, keys
 from fink_broker.archive.hbase.positions import pixels_of
@@ -35,6 +34,9 @@ STRANGE = -0.022
 LIKELY_SUPERLUMINOUS = 0.5
 #: ZTF counts the alerts of an image with the last digits of their candid.
 CANDIDS_OF_AN_IMAGE = 10**9
+#: Versions tell apart so many images at a time, and alerts of an image; for all times keys can hold they are below 2^63.
+_IMAGES, _NUMBERS = 90, 1000
+_TICKS_PER_DAY = 10_000_000
 #: Name of the table of one record a night.
 STATISTICS = "statistics"
 
@@ -57,6 +59,10 @@ class Table:
         Which published columns it holds.
     newest_wins : bool
         Whether alerts share a key and the latest exposure stays.
+    by_time : bool
+        Whether its keys are those of ``keys.time_key``, followed by the candid.
+    labelled : bool
+        Whether these have a label.
     """
 
     suffix: str
@@ -65,6 +71,8 @@ class Table:
     takes: Callable[[pa.Table], Mask]
     has_column: Callable[[str], bool] = columns.is_index_column
     newest_wins: bool = False
+    by_time: bool = False
+    labelled: bool = False
 
 
 def main_keys(alerts: pa.Table) -> list[bytes]:
@@ -73,13 +81,18 @@ def main_keys(alerts: pa.Table) -> list[bytes]:
 
 
 def versions(alerts: pa.Table) -> np.ndarray:
-    """Return what orders alerts of one key of which the newest stays: exposure times in ms since 1970 (UTC), nearly.
+    """Return what orders alerts of one key of which the newest stays: numbers below 2^63 that follow the exposure time.
 
-    Up to a second is added, after the number of the image, which is what a ZTF candid begins with. So alerts whose
-    times are the same because they were edited or rounded have an order too, and all alerts of an image one version.
+    A version is the exposure time in units of 1e-7 day, times 90,000, and below that three digits of the image and
+    three of the alert's number in it, as a ZTF candid has them. So it is a function of the alert alone, and two alerts
+    of an object have two versions, also if they are of one exposure, or their times were edited to be the same: which
+    of them stays does not depend on which was written first. Versions are sparse: a row that is to stand in for an
+    alert of some version can be given the next one.
     """
-    exposure = np.rint((alerts["i:jd"].to_numpy() - JD_UNIX_EPOCH) * 86_400_000).astype(np.int64)
-    return np.asarray(exposure + alerts["i:candid"].to_numpy() // CANDIDS_OF_AN_IMAGE % 1000)
+    ticks = np.rint(alerts["i:jd"].to_numpy() * _TICKS_PER_DAY).astype(np.int64)
+    candids = alerts["i:candid"].to_numpy()
+    image, number = candids // CANDIDS_OF_AN_IMAGE % _IMAGES, candids % _NUMBERS
+    return np.asarray((ticks * _IMAGES + image) * _NUMBERS + number)
 
 
 def needed(tables: str) -> Mapping[str, Sequence[str]]:
@@ -166,18 +179,26 @@ def _is_position_column(name: str) -> bool:
     return name in columns.position_columns()
 
 
+def _in_time(suffix: str, takes: Callable[[pa.Table], Mask], label: str | None = None) -> Table:
+    """Return a table sorted by time, or by label and time; ``label`` is the column the label is in."""
+    parts = "salt, jd, objectId, candid" if label is None else "salt, label, jd, objectId, candid"
+    return Table(suffix, parts, _by_time(label), takes, by_time=True, labelled=label is not None)
+
+
 #: The latest alert of each object, where it is on the sky.
 POSITION = Table(cells.POSITION_SUFFIX, "pixel, objectId", _by_position, _on_sky, _is_position_column, newest_wins=True)
+#: Every alert, by time. Removed last: as long as an alert is in it, whatever else there is of the alert can be found.
+BY_TIME = _in_time("jd", _every)
 #: Every table beside the main one that holds alerts, in the order in which they are written.
 INDEX: tuple[Table, ...] = (
     POSITION,
-    Table("class", "salt, class, jd, objectId, candid", _by_time("d:classification"), _every),
-    Table("tns", "salt, type, jd, objectId, candid", _by_time("d:tns"), _named("d:tns")),
+    _in_time("class", _every, "d:classification"),
+    _in_time("tns", _named("d:tns"), "d:tns"),
     Table("ssnamenr", "ssnamenr, jd, candid", _by_name, _known_to_the_minor_planet_center),
     Table("tracklet", "tracklet, objectId", _by_tracklet, _named("d:tracklet", "null")),
-    Table("anomaly", "salt, jd, objectId, candid", _by_time(), _strange),
-    Table("slsn", "salt, jd, objectId, candid", _by_time(), _superluminous),
-    Table("low_state_blazars", "salt, jd, objectId, candid", _by_time(), _blazar_is_low),
-    Table("high_state_blazars", "salt, jd, objectId, candid", _by_time(), _blazar_is_high),
-    Table("jd", "salt, jd, objectId, candid", _by_time(), _every),
+    _in_time("anomaly", _strange),
+    _in_time("slsn", _superluminous),
+    _in_time("low_state_blazars", _blazar_is_low),
+    _in_time("high_state_blazars", _blazar_is_high),
+    BY_TIME,
 )

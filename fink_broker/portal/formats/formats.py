@@ -111,8 +111,9 @@ def _in_slices(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for table in tables:
         if not table.num_rows:
             continue
-        rows = max(1, PIECE_BYTES // max(1, table.nbytes // table.num_rows))
-        for start in range(0, table.num_rows, rows):
+        most = max(1, PIECE_BYTES // max(1, table.nbytes // table.num_rows))
+        for start in range(0, table.num_rows, most):
+            rows = min(most, table.num_rows - start)  # a table without columns has as many as are asked for
             yield _plain(table.slice(start, rows))
 
 

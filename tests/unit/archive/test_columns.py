@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from archived import science_rows
 from fink_broker.alert.batch import field_types
 from fink_broker.archive import columns
 from fink_broker.archive.columns import described, publish
-from fink_broker.archive.flattening import MOST_KEYS, flatten
+from fink_broker.archive.flattening import as_stored, flatten
+from fink_broker.archive.hbase.packed import pack, unpack
 from fink_broker.science.features import FEATURES
 
 #: What the recorded answer has of records older than the columns that replaced them.
@@ -166,13 +168,53 @@ def test_columns_of_users_modules_and_of_newer_packets_are_published(alerts: pa.
     assert set(found.column_names) >= set(publish(some).column_names)
 
 
-def test_a_map_of_any_keys_does_not_become_any_number_of_columns() -> None:
+def test_what_a_map_does_not_declare_is_one_text_whatever_other_alerts_hold() -> None:
     kind = pa.map_(pa.string(), pa.int64())
-    few = dict(flatten("m", pa.array([[("a", 1)], None, [("b", 2), ("a", 3)]], kind).slice(1)))
-    assert {name: column.to_pylist() for name, column in few.items()} == {"m_a": [None, 3], "m_b": [None, 2]}
-    rows = [[(f"k{k}", k)] for k in range(MOST_KEYS + 1)]
-    ((name, texts),) = flatten("m", pa.array(rows, kind))
-    assert (name, texts[3].as_py()) == ("m", '{"k3": 3}')
+    maps = pa.array([[("a", 1)], None, [("b", 2), ("a", 3)], []], kind)
+    ((name, texts),) = flatten("m", maps)
+    assert (name, texts.to_pylist()) == ("m", ['{"a": 1}', None, '{"b": 2, "a": 3}', "{}"])
+    columns_of = dict(flatten("m", maps.slice(1), {"a": None}))
+    assert {name: column.to_pylist() for name, column in columns_of.items()} == {
+        "m_a": [None, 3, None], "m": [None, '{"b": 2}', None],
+    }  # fmt: skip
+    for row in range(len(maps)):
+        alone = dict(flatten("m", maps.slice(row, 1), {"a": None}))
+        assert {name: column.type for name, column in alone.items()} == {"m_a": pa.int64(), "m": pa.string()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "stored", "becomes"),
+    [
+        (pa.uint64(), 2**64 - 1, pa.uint64(), 2**64 - 1),
+        (pa.uint32(), 2**32 - 1, pa.int64(), 2**32 - 1),
+        (pa.int8(), -5, pa.int64(), -5),
+        (pa.float16(), np.float16(0.5), pa.float32(), 0.5),
+        (pa.large_string(), "é", pa.string(), "é"),
+        (pa.dictionary(pa.int8(), pa.string()), "é", pa.string(), "é"),
+        (pa.binary(), b"\0\xff", pa.string(), "AP8="),
+        (pa.timestamp("us", "UTC"), 1_700_000_000_000_001, pa.string(), "2023-11-14 22:13:20.000001Z"),
+        (pa.timestamp("ns"), 1, pa.string(), "1970-01-01 00:00:00.000000001"),
+        (pa.date32(), 19_675, pa.string(), "2023-11-14"),
+        (pa.decimal128(6, 3), Decimal("12.340"), pa.string(), "12.340"),
+        (pa.list_(pa.int16()), [1, None, -2], pa.list_(pa.int64()), [1, None, -2]),
+        (pa.list_(pa.uint64()), [2**64 - 1], pa.list_(pa.uint64()), [2**64 - 1]),
+        (pa.large_list(pa.float64()), [0.1], pa.list_(pa.float64()), [0.1]),
+        (pa.list_(pa.float32(), 2), [0.5, 1.5], pa.list_(pa.float32()), [0.5, 1.5]),
+        (pa.list_(pa.large_string()), ["a", ""], pa.list_(pa.string()), ["a", ""]),
+        (pa.list_(pa.date32()), [19_675], pa.list_(pa.string()), ["2023-11-14"]),
+        (pa.list_(pa.list_(pa.int64())), [[1], []], pa.string(), "[[1], []]"),
+    ],
+)
+def test_values_of_any_type_stay_what_they_are(
+    kind: pa.DataType, given: object, stored: pa.DataType, becomes: object
+) -> None:
+    array = pa.array([given, None, given, given], kind).slice(1)
+    found = as_stored(array)
+    assert found.type == stored
+    assert found.to_pylist() == [None, becomes, becomes]
+    table = pa.table({"a": found})
+    name, rows = pack(table)
+    assert unpack(rows, {name: table.schema}.__getitem__)["a"].to_pylist() == found.to_pylist()
 
 
 def test_index_and_position_columns(published: pa.Table) -> None:
