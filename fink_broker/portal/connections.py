@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -164,20 +165,17 @@ class Connection(HttpToolsProtocol):
         self._close()
 
     def _wait(self) -> None:
-        self._start_timer()
+        self._start_timer(self._close)
         self.all.wait(self)
 
     def _close(self) -> None:
         """Close the connection; break it if the client does not take what is left of an answer."""
-        if self.transport.is_closing() and self._timer is not None and self._timer.when() <= self.loop.time():
-            self.transport.abort()
-            return
         self.transport.close()
-        self._start_timer()
+        self._start_timer(self.transport.abort)
 
-    def _start_timer(self) -> None:
+    def _start_timer(self, then: Callable[[], None]) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(self.head_seconds, self._close)
+        self._timer = self.loop.call_later(self.head_seconds, then)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
