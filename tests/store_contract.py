@@ -124,6 +124,20 @@ class StoreContract:
         store.put(table, [(b"kept", {A: b"newer"})], time_ms=5001)
         assert store.get(table, [b"kept"]) == [{A: b"newer"}]
 
+    def test_versions_come_with_values(self, store, table):
+        rows = {b"early": 1, b"late": 2**63 - 2}
+        for key, version in rows.items():
+            store.put(table, [(key, {A: key, B: b"other"})], time_ms=version)
+        found = store.get_versions(table, [b"late", b"none", b"early", b"late"], A)
+        assert found == [(b"late", 2**63 - 2), None, (b"early", 1), (b"late", 2**63 - 2)]
+        assert store.get_versions(table, [b"early"], C) == [None]
+        assert store.get_versions(table, [], A) == []
+        store.delete(table, [b"late"])  # as of now: what is later stays
+        assert store.get_versions(table, [b"late"], A) == [(b"late", 2**63 - 2)]
+        store.put(table, [(b"late", {A: b"", B: b""})], time_ms=2**63 - 2)
+        assert store.get(table, [b"late"]) == [{A: b"", B: b""}]
+        store.delete(table, [b"late"], time_ms=2**63 - 2)
+
     def test_empty_and_large_cells_and_any_bytes(self, store, table):
         large = bytes(range(256)) * 4096
         rows: list[Row] = [(b"a", {A: b""}), (b"b", {A: large}), (b"c_%20\x7f~", {A: b"\0\xff"})]
@@ -140,6 +154,15 @@ class StoreContract:
         with pytest.raises(DataError, match="negative"):
             store.put(table, [(b"fine", {A: b"1"})], time_ms=-1)
         assert store.get(table, [b"fine", b"", b"k" * (MOST_KEY_BYTES + 1)]) == [None, None, None]
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_ranges_may_have_ends_that_are_longer_than_any_key(self, store, table, reverse):
+        rows: list[Row] = [(b"a", {A: b"1"}), (b"k" * MOST_KEY_BYTES, {A: b"2"}), (b"z", {A: b"3"})]
+        store.put(table, rows)
+        end = b"k" * (MOST_KEY_BYTES + 1000)
+        assert list(store.scan(table, KeyRange(b"", end), reverse=reverse)) == (rows[1::-1] if reverse else rows[:2])
+        assert list(store.scan(table, KeyRange(end, b"\xff"), reverse=reverse)) == rows[2:]
+        assert list(store.scan(table, KeyRange(end, end + b"k"), reverse=reverse)) == []
 
     def test_nothing_to_write(self, store, table):
         store.put(table, [])

@@ -11,12 +11,19 @@ def main(address: str = "http://127.0.0.1:32000", object_id: str = "") -> None:
     """Print the points of an object; of the one that was seen last if none is named."""
     with Client(address) as fink:
         if not object_id:
-            object_id = fink.latests("allclasses", n=1, columns=["i:objectId"])["i:objectId"][0]
+            latest = fink.latests("allclasses", n=1, columns=["i:objectId"])
+            if latest.empty:
+                print("The archive is empty.")
+                return
+            object_id = latest["i:objectId"][0]
         curve = fink.objects(
             object_id,
             columns=["i:jd", "i:fid", "i:magpsf", "i:sigmapsf", "i:diffmaglim", "d:tag"],
             with_upper_limits=True,
         )
+    if curve.empty:
+        print(f"{object_id} is not in the archive.")
+        return
     print(
         f"{object_id}: {(curve['d:tag'] == 'valid').sum()} points, {(curve['d:tag'] == 'upperlim').sum()} upper limits"
     )

@@ -33,6 +33,9 @@ class Addition(Protocol):
     def told(self) -> dict[str, int]:
         """Return what is kept in the list of files of the night."""
 
+    def changed(self) -> frozenset[int]:
+        """Return candids of the alerts for which the column says something else than it did."""
+
 
 class TrackletNames:
     """The tracklet each science alert belongs to, empty for none: known once all alerts of the night are there."""
@@ -43,7 +46,9 @@ class TrackletNames:
         self.reads: tuple[str, ...] = (
             "candid",
             *(f"candidate.{name}" for name in tracklets.COLUMNS if name != "candid"),
+            TRACKLET,
         )
+        self._before: dict[int, str] = {}
         self._candidates: list[pa.Table] = []
         self._names: dict[int, str] | None = None
 
@@ -56,7 +61,10 @@ class TrackletNames:
         return self._names
 
     def look(self, rows: pa.Table) -> None:
-        """Keep what may belong to a tracklet."""
+        """Keep what may belong to a tracklet, and what was said of it before."""
+        if TRACKLET in rows.column_names:
+            said = rows.filter(pc.fill_null(pc.not_equal(rows[TRACKLET], ""), False)).select(["candid", TRACKLET])
+            self._before |= dict(zip(said["candid"].to_pylist(), said[TRACKLET].to_pylist(), strict=True))
         flat = flattened(rows)
         if flat is not None:
             kept = flat.filter(pa.array(tracklets.is_candidate(flat)))
@@ -72,6 +80,11 @@ class TrackletNames:
     def told(self) -> dict[str, int]:
         """Return how many tracklets there are."""
         return {"tracklets": len(set(self.names.values()))}
+
+    def changed(self) -> frozenset[int]:
+        """Return candids of the alerts that belong to another tracklet than they did."""
+        every = self.names.keys() | self._before.keys()
+        return frozenset(candid for candid in every if self.names.get(candid, "") != self._before.get(candid, ""))
 
 
 class BatchNames:
@@ -90,6 +103,10 @@ class BatchNames:
     def told(self) -> dict[str, int]:
         """Nothing is kept."""
         return {}
+
+    def changed(self) -> frozenset[int]:
+        """Nothing is: the batch of a row stays."""
+        return frozenset()
 
 
 def additions_of(name: str) -> tuple[Addition, ...]:

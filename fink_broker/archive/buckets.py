@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,10 @@ import pyarrow.compute as pc
 
 #: Kept in memory of all piles together.
 MEMORY_BYTES = 192 * 1024**2
+#: What a column of a table takes beside its values, about 700 bytes measured: more than the values of a few alerts.
+COLUMN_BYTES = 700
+#: Tables of a pile that are made one, so that what columns take does not grow with the number of files.
+_TABLES_TOGETHER = 64
 #: Characters of an objectId by which piles are told apart.
 _KEY_LENGTH = 64
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -61,6 +65,7 @@ class Buckets:
         self._folder, self._bounds, self._most = folder, bounds, memory_bytes
         self._held: list[list[pa.Table]] = [[] for _ in range(len(bounds) + 1)]
         self._bytes = [0] * len(self._held)
+        self._loose = [0] * len(self._held)
         folder.mkdir(parents=True, exist_ok=True)
 
     def __len__(self) -> int:
@@ -71,17 +76,36 @@ class Buckets:
         place = np.searchsorted(self._bounds, keys_of(rows), side="right")
         for number in np.unique(place).tolist():
             part = rows.take(pa.array(np.flatnonzero(place == number))) if len(self) > 1 else rows
-            self._held[number].append(part)
-            self._bytes[number] += part.nbytes
-        while sum(self._bytes) > self._most:
+            self._put(number, part)
+        while self.bytes > self._most:
             self._spill(int(np.argmax(self._bytes)))
 
     def take(self, number: int) -> list[pa.Table]:
         """Return the alerts of a pile and forget them."""
         found = [*self._read(number), *self._held[number]]
-        self._held[number], self._bytes[number] = [], 0
+        self._forget(number)
         self._path(number).unlink(missing_ok=True)
         return found
+
+    @property
+    def bytes(self) -> int:
+        """What all piles take in memory, in bytes."""
+        return sum(self._bytes)
+
+    def _put(self, number: int, part: pa.Table) -> None:
+        """Keep a table in memory; the last ones of a pile are made one when there are many."""
+        held = self._held[number]
+        held.append(part)
+        self._bytes[number] += memory_of(part)
+        self._loose[number] += 1
+        if self._loose[number] == _TABLES_TOGETHER:
+            together = _one_of_each_schema(held[-_TABLES_TOGETHER:])
+            del held[-_TABLES_TOGETHER:]
+            held += together
+            self._bytes[number], self._loose[number] = sum(map(memory_of, held)), 0
+
+    def _forget(self, number: int) -> None:
+        self._held[number], self._bytes[number], self._loose[number] = [], 0, 0
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.arrows"
@@ -89,10 +113,10 @@ class Buckets:
     def _spill(self, number: int) -> None:
         """Add a pile's alerts in memory to its file: one Arrow stream after another, each of its own schema."""
         with self._path(number).open("ab") as file:
-            for rows in self._held[number]:
+            for rows in _one_of_each_schema(self._held[number]):
                 with pa.ipc.new_stream(file, rows.schema, options=_LZ4) as stream:
                     stream.write_table(rows)
-        self._held[number], self._bytes[number] = [], 0
+        self._forget(number)
 
     def _read(self, number: int) -> Iterator[pa.Table]:
         if not self._path(number).exists():
@@ -102,3 +126,21 @@ class Buckets:
             while file.tell() < size:
                 with pa.ipc.open_stream(file) as stream:
                     yield stream.read_all()
+
+
+def memory_of(rows: pa.Table) -> int:
+    """Return about how many bytes a table takes in memory."""
+    return int(rows.nbytes) + COLUMN_BYTES * sum(_leaves(field.type) for field in rows.schema)
+
+
+def _leaves(kind: pa.DataType) -> int:
+    """Return how many columns of plain values a type consists of."""
+    return sum(_leaves(kind.field(number).type) for number in range(kind.num_fields)) if kind.num_fields else 1
+
+
+def _one_of_each_schema(parts: Sequence[pa.Table]) -> list[pa.Table]:
+    """Return tables as one of each schema, in the order in which schemas come."""
+    alike: dict[pa.Schema, list[pa.Table]] = {}
+    for part in parts:
+        alike.setdefault(part.schema, []).append(part)
+    return [pa.concat_tables(tables).combine_chunks() for tables in alike.values()]

@@ -58,6 +58,8 @@ _JOBS = frozenset(
     }
     | (set(OUTCOMES) - {FAILED})
 )  # fmt: skip
+#: Keys that maps have in alerts of earlier versions, with what they hold where there is nothing to say.
+_EARLIER_KEYS: Mapping[str, Mapping[str, Any]] = {"blazar_stats": {"m0": -1.0, "m1": -1.0, "m2": -1.0}}
 #: Where the columns of the science modules begin: whatever follows is none of the packet's.
 _SCIENCE_BEGINS = "brokerStartProcessTimestamp"
 #: Classes that the finding of a tracklet outdoes; catalogues and known solar system objects outdo it.
@@ -189,7 +191,7 @@ def _science_columns(alerts: pa.Table) -> Iterator[tuple[str, pa.Array]]:
             continue
         column = declared.get(name)
         array = _single(alerts[name]) if name in there else _absent(declared[name], length)
-        for flat, values in flatten(name, array, column.absent if column else None):
+        for flat, values in flatten(name, array, _nothing(column) if column else None):
             yield f"d:{flat}", values
     if FAILED not in there:
         yield f"d:{FAILED}", pa.nulls(length, NAMES)
@@ -210,6 +212,13 @@ def _text(alerts: pa.Table, name: str, absent: str) -> pa.Array:
 def _absent(column: Column, length: int) -> pa.Array:
     value = list(column.absent.items()) if isinstance(column.absent, Mapping) else column.absent
     return pa.repeat(pa.scalar(value, column.type), length) if value is not None else pa.nulls(length, column.type)
+
+
+def _nothing(column: Column) -> Any:
+    """Return what a column holds where there is nothing to say; of a map under keys of earlier versions, too."""
+    if isinstance(column.absent, Mapping):
+        return {**column.absent, **_EARLIER_KEYS.get(column.name, {})}
+    return column.absent
 
 
 def _single(column: pa.ChunkedArray) -> pa.Array:
@@ -251,7 +260,7 @@ def _describe(science: Any) -> Mapping[str, ColumnDescription]:
 
 def _science_descriptions(column: Column) -> Iterator[ColumnDescription]:
     empty = pa.nulls(0, column.type)
-    for name, array in flatten(column.name, empty, column.absent):
+    for name, array in flatten(column.name, empty, _nothing(column)):
         part = name.removeprefix(column.name).lstrip("_")
         doc = f"{column.meaning} ({part})" if part else column.meaning
         if is_text_list(column.type):

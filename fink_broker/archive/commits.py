@@ -20,6 +20,9 @@ from fink_broker.errors import CountsDoNotClose, DataError
 
 COMMITS = "_commits"
 COMMITS_IN_A_FOLDER = 1000
+_LOCK = f"{COMMITS}/.lock"
+#: Times the parts of a log are listed before a part that lacks is taken for lost.
+_LISTINGS = 5
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,12 @@ class CommitLog:
 
     def read_all(self) -> list[Commit]:
         """Return all commits in the order in which they were made."""
-        return [commit for part in self._parts() for commit in self._read(part, sorted(self._ids(part)))]
+        return list(self.each())
+
+    def each(self) -> Iterator[Commit]:
+        """Give all commits in the order in which they were made, each read when it is asked for."""
+        for part in self._parts():
+            yield from self._read(part, sorted(self._ids(part)))
 
     def newest_first(self) -> Iterator[Commit]:
         """Give all commits, the latest first, each read when it is asked for."""
@@ -187,27 +195,59 @@ class CommitLog:
     def pack(self) -> int:
         """Make one file of each full folder, but the last two, to which a writer may be adding; return how many.
 
-        May be called while others read and write: until the file is there, whole, the folder is.
+        May be called while others read and write: until the file is there, and was read back whole, the folder is.
+        Where another process packs the log nothing is done.
+
+        Raises
+        ------
+        DataError
+            If a file does not hold what its folder does; the folder stays.
         """
+        with self._storage.locked(_LOCK) as ours:
+            return sum(self._pack_folder(part) for part in self._folders()) if ours else 0
+
+    def _folders(self) -> list[str]:
+        """Return the parts that are folders to which nobody adds any more."""
         folders = self._storage.folders(COMMITS)
-        made = 0
-        for part in self._parts()[:-2]:
-            if part not in folders:
-                continue
-            if self._pack(part) is None:
-                ids = self._ids(part)
-                if len(ids) < COMMITS_IN_A_FOLDER:
-                    continue
-                commits = zip(sorted(ids), self._read(part, sorted(ids)), strict=True)
-                lines = ((number, commit.id, commit.nights, commit.to_json()) for number, commit in commits)
-                self._storage.write_atomically(_pack_path(part), packed(lines))
-                made += 1
-            self._storage.remove_folder(f"{COMMITS}/{part}")
-        return made
+        return [part for part in self._parts()[:-2] if part in folders]
+
+    def _pack_folder(self, part: str) -> bool:
+        """Make one file of a folder, if it is full, and remove the folder; tell whether a file was made."""
+        ids = self._ids_in_folder(part)
+        full = len(ids) == COMMITS_IN_A_FOLDER
+        if full:  # also where there is a file already: a folder that is whole is what holds
+            commits = (Commit.from_json(self._storage.read(_path(number, ids[number]))) for number in sorted(ids))
+            lines = (
+                (number, commit.id, commit.nights, commit.to_json())
+                for number, commit in zip(sorted(ids), commits, strict=True)
+            )
+            self._storage.write_atomically(_pack_path(part), packed(lines))
+        elif not self._storage.exists(_pack_path(part)):
+            return False
+        self._check_pack(part)
+        self._storage.remove_folder(f"{COMMITS}/{part}")
+        return full
+
+    def _check_pack(self, part: str) -> None:
+        """Read a pack back: it must hold a full folder, and all that is still in the folder."""
+        pack = Pack(self._storage, _pack_path(part))
+        numbers = sorted(pack.ids)
+        ids = {number: Commit.from_json(text).id for number, text in zip(numbers, pack.texts(numbers), strict=True)}
+        left = self._ids_in_folder(part)
+        if len(ids) != COMMITS_IN_A_FOLDER or ids != pack.ids or not left.items() <= ids.items():
+            raise DataError(
+                f"{self._storage.uri(_pack_path(part))} does not hold the commits of its folder.",
+                "The folder stays; remove that file, and merge again.",
+            )
 
     def _parts(self) -> list[str]:
         """Return the names of all parts of the log, each a folder or a pack."""
-        names = {info.base_name for info in self._storage.listing(COMMITS) if _is_part(info)}
+        names: set[str] = set()
+        for _ in range(_LISTINGS):
+            names = {info.base_name for info in self._storage.listing(COMMITS) if _is_part(info)}
+            numbers = {int(name.removesuffix(SUFFIX)) for name in names}
+            if len(numbers) == max(numbers, default=-1) + 1:
+                break  # else a folder went, and its file came, while they were listed
         self._packs = {part: pack for part, pack in self._packs.items() if part + SUFFIX in names}
         return sorted({name.removesuffix(SUFFIX) for name in names})
 
@@ -228,11 +268,14 @@ class CommitLog:
         known = self._packs.get(part)
         if known is not None:
             return known.ids
-        stems = [info.base_name.removesuffix(".json") for info in self._storage.find(f"{COMMITS}/{part}", ".json")]
-        found = {int(number): commit_id for number, _, commit_id in (stem.partition("-") for stem in stems)}
+        found = self._ids_in_folder(part)
         if len(found) < COMMITS_IN_A_FOLDER and (known := self._pack(part)) is not None:
             return known.ids  # the folder was going, or gone, while it was listed
         return found
+
+    def _ids_in_folder(self, part: str) -> dict[int, str]:
+        stems = [info.base_name.removesuffix(".json") for info in self._storage.find(f"{COMMITS}/{part}", ".json")]
+        return {int(number): commit_id for number, _, commit_id in (stem.partition("-") for stem in stems)}
 
     def _read(self, part: str, numbers: Sequence[int]) -> Iterator[Commit]:
         """Give commits of a part, from its folder as long as there is one."""

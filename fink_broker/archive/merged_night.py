@@ -6,12 +6,10 @@ all of a number below ``until``. The night is these files and those of later com
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pyarrow import fs
@@ -91,7 +89,9 @@ class MergedNight:
             return cls(**content)
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"The list of the files of a merged night, {name}, is damaged: {error}.", "Put it back from a copy."
+                f"The list of the files of a merged night, {name}, is damaged: {error}.",
+                f"Put it back from a copy, or remove it: `fink archive check --night {_night_in(name)} --repair` then "
+                "makes it from the merged files.",
             ) from error
 
 
@@ -124,6 +124,11 @@ class MergedNights:
         except FileNotFoundError:
             return None
 
+    def removed(self, night: str) -> bool:
+        """Tell whether alerts of a night were removed for their age; later ones may have come since."""
+        merged = self.read(night)
+        return merged is not None and bool(merged.details.get("removed"))
+
     def stamp(self, night: str) -> tuple[int, int] | None:
         """Return what changes whenever the files of a night are replaced, None if it is not merged."""
         info = self._storage.info(_path(night))
@@ -143,24 +148,29 @@ class MergedNights:
     def alone(self) -> Iterator[None]:
         """Let no other process of this machine replace files of the table while the block lasts.
 
+        A table that is not on a local disk has no such lock: there one has to see to it oneself.
+
         Raises
         ------
         UsageError
             If one does.
         """
-        if not self._storage.is_local:  # no lock is to be had there
-            yield
-            return
-        self._storage.make_folder(MERGED)
-        with Path(self._storage.root, _LOCK).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+        with self._storage.locked(_LOCK) as ours:
+            if not ours:
                 raise UsageError(
                     f"The table {self._storage.location} is being merged, reprocessed or cleaned by another process.",
                     "Wait until it is done.",
-                ) from error
+                )
             yield
+
+    def is_busy(self) -> bool:
+        """Tell whether a process of this machine is replacing files of the table."""
+        with self._storage.locked(_LOCK) as free:
+            return not free
+
+
+def _night_in(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".json") or "YYYYMMDD"
 
 
 def _path(night: str) -> str:

@@ -13,8 +13,10 @@ losing a value are merged apart.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +31,8 @@ from fink_broker.archive.buckets import Buckets, Keys, bounds_of, keys_of
 from fink_broker.archive.commits import DataFile
 from fink_broker.archive.merged_night import MergedNight
 from fink_broker.archive.night_writer import MERGING, NightWriter
-from fink_broker.archive.reading import leaves, read_rows
+from fink_broker.archive.reading import leaves, read_rows, undamaged
+from fink_broker.archive.relisting import forget_unfinished
 from fink_broker.archive.table import AlertTable
 from fink_broker.archive.uniting import conform, families, family_of
 from fink_broker.config.paths import free_gib
@@ -106,10 +109,11 @@ def merge_night(
     DataError
         If a file cannot be read; the night stays as it was.
     """
-    with table.merged.alone():
+    with table.merged.alone(), writing(table, night):
         sources = due(table, night, until)
         if not sources:
             return None
+        clear_leftovers(table, night)
         total = sum(source.file.rows for source in sources)
         check_room(table, sum(source.file.bytes for source in sources), least_free_gib)
         with NightWriter(table, night) as writer, scratch(table, night) as folder:
@@ -205,13 +209,15 @@ def united_pile(parts: list[pa.Table], schemas: Sequence[pa.Schema]) -> Iterator
 
 @contextmanager
 def scratch(table: AlertTable, night: str) -> Iterator[Path]:
-    """Give an empty folder on a local disk, that of the table where it is local; it goes with all in it."""
+    """Give an empty folder on a local disk, that of the table where it is local; it goes with all in it.
+
+    No other has its name: a process that outlives a merge or a reprocessing that was killed does not write there.
+    """
     if not table.storage.is_local:
         with tempfile.TemporaryDirectory(prefix="fink-merge-") as name:
             yield Path(name)
         return
-    folder = Path(table.storage.root, MERGING, f"{night}-piles")
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = Path(table.storage.root, MERGING, f"{night}-piles-{uuid.uuid4().hex[:12]}")
     folder.mkdir(parents=True)
     try:
         yield folder
@@ -229,12 +235,41 @@ def reading(table: AlertTable, file: DataFile) -> Iterator[None]:
         If it is gone, or damaged.
     """
     try:
-        yield
-    except (OSError, pa.ArrowException) as error:
+        with undamaged(table, file):
+            yield
+    except FileNotFoundError as error:
         raise DataError(
-            f"The file {table.storage.uri(file.path)} cannot be read: {' '.join(str(error).split())[:200]}.",
-            "Put it back from a copy; the night stays as it was.",
+            f"The file {table.storage.uri(file.path)} is gone.",
+            f"The night stays as it was; `fink archive check --night {file.partition} --repair` mends what can be.",
         ) from error
+
+
+@contextmanager
+def writing(table: AlertTable, night: str) -> Iterator[None]:
+    """Tell in a sentence why files of a night cannot be written; what cannot be read is told by who reads it.
+
+    Raises
+    ------
+    ServiceError
+        If what is done in the block cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ServiceError(
+            f"Files of the night {night} could not be written below {table.storage.location}: "
+            f"{' '.join(str(error).split())[:200]}.",
+            "The night stays as it was; is there room on the disk?",
+        ) from error
+
+
+def clear_leftovers(table: AlertTable, night: str) -> None:
+    """Remove what a merge or a reprocessing that was killed has left of a night; no other may be running."""
+    forget_unfinished(table, night)
+    for name in table.storage.folders(MERGING):
+        if table.storage.is_local or name.startswith(night):  # elsewhere nothing tells whether another night is merged
+            with contextlib.suppress(OSError):  # a process of its that is about to end may still write there
+                table.storage.remove_folder(f"{MERGING}/{name}")
 
 
 def check_room(table: AlertTable, needed_bytes: int, least_free_gib: float) -> None:

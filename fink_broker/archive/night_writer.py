@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fink_broker.archive.merged_night import MergedFile, MergedNight
-from fink_broker.archive.retiring import forget_unfinished, retire
+from fink_broker.archive.relisting import forget_unfinished, newest_generation
+from fink_broker.archive.retiring import retire
 from fink_broker.archive.table import AlertTable
 from fink_broker.errors import CountsDoNotClose
 
@@ -39,13 +40,15 @@ class NightWriter:
     def __init__(self, table: AlertTable, night: str) -> None:
         self._table, self._night = table, night
         before = table.merged.read(night)
-        self.generation = 1 if before is None else before.generation + 1
+        self.generation = 0 if before is None else before.generation
         self._details: dict[str, Any] = dict(before.details) if before else {}
         self._folder = f"{MERGING}/{night}"
         self._files: list[MergedFile] = []
 
     def __enter__(self) -> NightWriter:
-        forget_unfinished(self._table.storage, self._night)
+        forget_unfinished(self._table, self._night)
+        # above that of any file there is: what could not be forgotten is not written over
+        self.generation = 1 + max(self.generation, newest_generation(self._table.storage, self._night))
         self._table.storage.remove_folder(self._folder)
         self._table.storage.make_folder(self._folder)
         return self
@@ -139,6 +142,7 @@ def _options(schema: pa.Schema) -> dict[str, Any]:
     return {
         "compression": {path: "NONE" if path in images else "ZSTD" for path in leaves},
         "use_dictionary": False,
+        "write_page_checksum": True,
         "write_statistics": [name for name in _RANGES if name in schema.names],
     }
 

@@ -7,6 +7,7 @@ commit names, which are there as long as a job has not taken it in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +26,13 @@ def files_of_night(table: AlertTable, night: str) -> list[DataFile]:
     return [file for file, _ in stored_files(table, night.__eq__, [night])]
 
 
+def files_below(table: AlertTable, night: str, until: int) -> list[DataFile]:
+    """Return the files of an observing night, but for those of commits from a number on."""
+    return [file for file, _ in stored_files(table, night.__eq__, [night], until)]
+
+
 def stored_files(
-    table: AlertTable, wanted: Callable[[str], bool], nights: Sequence[str] | None = None
+    table: AlertTable, wanted: Callable[[str], bool], nights: Sequence[str] | None = None, below: int | None = None
 ) -> list[tuple[DataFile, str]]:
     """Return the files of some nights, each with a name of its schema: files of one name have one schema.
 
@@ -38,6 +44,8 @@ def stored_files(
         Told a night; whether its files are wanted.
     nights : sequence of str, optional
         The nights that are wanted, if known: commits before these were merged are not looked at.
+    below : int, optional
+        Number of the first commit whose files are left out.
 
     Returns
     -------
@@ -54,7 +62,7 @@ def stored_files(
     first = min((until.get(night, 0) for night in nights), default=0) if nights is not None else 0
 
     def is_current(number: int, night: str) -> bool:
-        return wanted(night) and number >= until.get(night, 0)
+        return wanted(night) and number >= until.get(night, 0) and (below is None or number < below)
 
     for number, commit in table.log.touching(is_current, first):
         for file in commit.files:
@@ -136,7 +144,7 @@ class _Given:
 
 
 def read_rows(
-    table: AlertTable, file: DataFile, paths: Sequence[str] | None = None, rows: int = 512
+    table: AlertTable, file: DataFile, paths: Sequence[str] | None = None, rows: int = 512, *, verify: bool = False
 ) -> Iterator[pa.Table]:
     """Give the rows of one file in order, some at a time.
 
@@ -151,12 +159,43 @@ def read_rows(
         file lacks are left out. Default: all.
     rows : int
         At most so many rows at a time: a whole alert is 70 kB.
+    verify : bool
+        Whether to hold what is read against the checksums in the file, which merged ones have.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    FileNotFoundError
+        If it is gone: it may have been merged.
     """
-    with table.storage.open(file.path) as stream:
-        parquet = pq.ParquetFile(stream, pre_buffer=False)
+    with undamaged(table, file), table.storage.open(file.path) as stream:
+        parquet = pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=verify)
         columns = None if paths is None else leaves(parquet, paths)
         for batch in parquet.iter_batches(batch_size=rows, columns=columns, use_threads=False):
             yield pa.Table.from_batches([batch])
+
+
+@contextmanager
+def undamaged(table: AlertTable, file: DataFile) -> Iterator[None]:
+    """Tell of a file of a table that is damaged in a sentence.
+
+    Raises
+    ------
+    DataError
+        If what is done in the block finds that it cannot be read.
+    FileNotFoundError
+        If it is gone.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(
+            f"The file {table.storage.uri(file.path)} cannot be read: {' '.join(str(error).split())[:200]}.",
+            f"Put it back from a copy; `fink archive check --night {file.partition}` tells what else is damaged.",
+        ) from error
 
 
 def leaves(parquet: pq.ParquetFile, paths: Sequence[str]) -> list[str]:

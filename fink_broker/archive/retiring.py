@@ -57,9 +57,26 @@ def retire(storage: Storage, night: str, generation: int, paths: Sequence[str], 
     storage.write_atomically(f"{RETIRED}/{night}-{generation:06d}.json", json.dumps(entry).encode())
 
 
-def retired_paths(storage: Storage) -> set[str]:
-    """Return the files that are listed to go."""
-    return {path for info in storage.find(RETIRED, ".json") for path in _read(storage, info.base_name)["paths"]}
+def retired_paths(storage: Storage, night: str = "") -> set[str]:
+    """Return the files that are listed to go; of one observing night, if one is named."""
+    lists = [info.base_name for info in storage.find(RETIRED, ".json") if info.base_name.startswith(night)]
+    return {path for name in lists for path in _read(storage, name)["paths"]}
+
+
+def retire_strangers(storage: Storage, night: str, paths: Sequence[str]) -> None:
+    """List files to go that no batch and no merge has brought to a night, beside those listed before."""
+    name = f"{night}-{0:06d}.json"  # of no generation: they go whether the night is merged or not
+    before = _read(storage, name)["paths"] if storage.exists(f"{RETIRED}/{name}") else []
+    retire(storage, night, 0, list(dict.fromkeys([*before, *paths])))
+
+
+def unlist_unfinished(storage: Storage, night: str) -> None:
+    """Remove lists of files to go of a merge that was cut short before it was in force."""
+    current = MergedNights(storage).read(night)
+    generation = 0 if current is None else current.generation
+    for info in storage.find(RETIRED, ".json"):
+        if info.base_name.startswith(f"{night}-") and _read(storage, info.base_name)["generation"] > generation:
+            storage.remove(f"{RETIRED}/{info.base_name}")
 
 
 def purge(
@@ -68,6 +85,7 @@ def purge(
     needed: Collection[str] = (),
     *,
     night: str = "",
+    at_once: Collection[str] = (),
     dry_run: bool = False,
     now: float | None = None,
 ) -> Freed:
@@ -83,6 +101,8 @@ def purge(
         Files that stay, because something unfinished names them; paths relative to the table.
     night : str
         Only files of this night; empty: of all.
+    at_once : collection of str
+        Nights whose files are not kept any longer.
     dry_run : bool
         Whether only to tell what would go.
     now : float, optional
@@ -91,12 +111,13 @@ def purge(
     freed, now = Freed(), now or time.time()
     merged = MergedNights(storage)
     for info in storage.find(RETIRED, ".json"):
+        if not info.base_name.startswith(night):
+            continue
         entry = _read(storage, info.base_name)
         current = merged.read(entry["night"])
-        if night not in ("", entry["night"]):
-            continue
-        in_force = current is not None and current.generation >= entry["generation"]
-        if not in_force or entry["since"] + grace_seconds > now:
+        in_force = entry["generation"] <= (0 if current is None else current.generation)
+        grace = 0.0 if entry["night"] in at_once else grace_seconds
+        if not in_force or entry["since"] + grace > now:
             continue
         kept = set(needed).intersection(entry["paths"])
         for path in entry["paths"]:
@@ -121,21 +142,6 @@ def remove(storage: Storage, path: str, *, dry_run: bool = False) -> Freed:
     if not dry_run:
         storage.remove_folder(path)
     return Freed(len(found), sum(info.size for info in found))
-
-
-def forget_unfinished(storage: Storage, night: str) -> None:
-    """Remove what a merge that was cut short has left of a night: files without a list that names them."""
-    current = MergedNights(storage).read(night)
-    generation = 0 if current is None else current.generation
-    for info in storage.find(RETIRED, ".json"):
-        if info.base_name.startswith(f"{night}-") and _read(storage, info.base_name)["generation"] > generation:
-            storage.remove(f"{RETIRED}/{info.base_name}")
-    known = {file.path for file in current.files} if current else set()
-    known |= retired_paths(storage)
-    for info in storage.find(f"night={night}", ".parquet"):
-        path = f"night={night}/{info.base_name}"
-        if info.base_name.startswith("merged-") and path not in known:
-            storage.remove(path)
 
 
 def _read(storage: Storage, name: str) -> dict[str, Any]:

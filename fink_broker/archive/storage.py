@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import fs
+
+#: How the names of files end that are being written.
+TEMPORARY = ".tmp"
 
 
 class Storage:
@@ -102,12 +108,35 @@ class Storage:
         self.files.move(self._full(source), self._full(target))
 
     def write_atomically(self, path: str, content: bytes) -> None:
-        """Write a file that is either absent or whole, whatever happens."""
+        """Write a file that is either absent or whole, whatever happens and whoever writes it at the same time."""
         folder, _, name = path.rpartition("/")
-        temporary = f"{folder}/.{name}.tmp"
-        with self.files.open_output_stream(self._full(temporary)) as stream:
-            stream.write(content)
-        self.move(temporary, path)
+        temporary = f"{folder}/.{name}.{uuid.uuid4().hex[:12]}{TEMPORARY}"
+        try:
+            with self.files.open_output_stream(self._full(temporary)) as stream:
+                stream.write(content)
+            self.move(temporary, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.remove(temporary)
+            raise
+
+    @contextlib.contextmanager
+    def locked(self, path: str) -> Iterator[bool]:
+        """Hold a lock while the block lasts, and tell whether it was to be had.
+
+        Only a local disk has locks, for the processes of this machine; elsewhere it is always told to be had.
+        """
+        if not self.is_local:
+            yield True
+            return
+        self.make_folder(path.rpartition("/")[0])
+        with Path(self._full(path)).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
 
 def _sync(path: str) -> None:

@@ -12,11 +12,12 @@ from fink_broker.archive.additions import additions_of
 from fink_broker.archive.commits import COMMITS
 from fink_broker.archive.following import settled
 from fink_broker.archive.layout import Layout
-from fink_broker.archive.merged_night import MergedNight
-from fink_broker.archive.merging import Progress, merge_night
+from fink_broker.archive.merged_night import MERGED, MergedNight
+from fink_broker.archive.merging import MERGING, Progress, clear_leftovers, merge_night
 from fink_broker.archive.night_writer import committed_paths
 from fink_broker.archive.reading import nights_of
-from fink_broker.archive.retiring import GRACE_SECONDS, Freed, purge, remove, retire
+from fink_broker.archive.retiring import GRACE_SECONDS, RETIRED, Freed, purge, remove, retire, retired_paths
+from fink_broker.archive.storage import TEMPORARY
 from fink_broker.archive.table import STAGING, AlertTable
 from fink_broker.config import Config
 
@@ -45,6 +46,8 @@ class MergedTable:
         Files that are left out, because a later job has not taken in what they hold.
     waits_for : str
         The table of that job.
+    retold : frozenset of int
+        Candids of alerts of which the merged night says something else than was said before: of their tracklet.
     """
 
     name: str
@@ -52,6 +55,7 @@ class MergedTable:
     files: int
     waiting: int = 0
     waits_for: str = ""
+    retold: frozenset[int] = frozenset()
 
 
 def nights_there(config: Config) -> list[str]:
@@ -74,19 +78,20 @@ def merge_table(config: Config, name: str, night: str, progress: Progress) -> Me
     before = table.merged.read(night)
     late = committed_paths(table, night, before.until if before else 0, until)
     waiting = committed_paths(table, night, max(until, before.until if before else 0))
-    merged = None
+    merged, additions = None, additions_of(name)
     if late:
         merged = merge_night(
             table,
             night,
             until,
-            additions_of(name),
+            additions,
             file_mib=config.storage.file_mib,
             least_free_gib=config.storage.min_free_gib,
             progress=progress,
         )
     files = len(late) + (len(before.files) if before else 0)
-    return MergedTable(name, merged, files, len(waiting), last if waiting else "")
+    retold = frozenset(candid for addition in additions if merged is not None for candid in addition.changed())
+    return MergedTable(name, merged, files, len(waiting), last if waiting else "", retold)
 
 
 def pack_logs(config: Config) -> int:
@@ -96,7 +101,9 @@ def pack_logs(config: Config) -> int:
     return sum(table.log.pack() for table in tables if table.storage.exists(COMMITS))
 
 
-def purge_tables(config: Config, needed: Collection[str], *, at_once: bool = False, dry_run: bool = False) -> Freed:
+def purge_tables(
+    config: Config, needed: Collection[str], *, at_once: Collection[str] = (), dry_run: bool = False
+) -> Freed:
     """Remove files that were merged away some time ago, or at once.
 
     Parameters
@@ -105,18 +112,18 @@ def purge_tables(config: Config, needed: Collection[str], *, at_once: bool = Fal
         The configuration.
     needed : collection of str
         Files of the science table that unfinished transfers name.
-    at_once : bool
-        Whether to remove also what somebody may still be reading.
+    at_once : collection of str
+        Observing nights of which also goes what somebody may still be reading.
     dry_run : bool
         Whether only to tell.
     """
     layout, freed = Layout(config.storage.online), Freed()
     for name in NIGHTLY:
         table = AlertTable(layout.table(name))
-        if table.storage.exists("_retired"):
+        kept = needed if name == "science" else ()
+        if table.storage.exists(RETIRED):
             with table.merged.alone():
-                grace = 0.0 if at_once else GRACE_SECONDS
-                freed += purge(table.storage, grace, needed if name == "science" else (), dry_run=dry_run)
+                freed += purge(table.storage, GRACE_SECONDS, kept, at_once=at_once, dry_run=dry_run)
     return freed
 
 
@@ -134,12 +141,14 @@ def remove_night(config: Config, name: str, night: str, needed: Collection[str] 
     table = AlertTable(layout.table(name))
     until, _ = settled(layout, name)
     with table.merged.alone():
+        if not dry_run:
+            clear_leftovers(table, night)
         before = table.merged.read(night)
         first = before.until if before else 0
         paths = committed_paths(table, night, first)
         late = len(paths) != len(committed_paths(table, night, first, until))
         paths += [file.path for file in before.files] if before else []
-        if late or set(needed).intersection(paths):
+        if late or set(needed).intersection([*paths, *retired_paths(table.storage, night)]):
             return None
         if not paths:
             table.storage.remove_empty_folder(f"night={night}", STAGING_DAYS * 86400)
@@ -149,7 +158,7 @@ def remove_night(config: Config, name: str, night: str, needed: Collection[str] 
         details = {**(before.details if before else {}), "removed": True}
         retire(table.storage, night, generation, paths)
         table.merged.write(MergedNight(night, generation, max(until, first), (), details))
-        return purge(table.storage, 0.0, night=night)
+        return purge(table.storage, 0.0, needed, night=night)
 
 
 def remove_rejected(config: Config, *, dry_run: bool) -> tuple[list[str], Freed]:
@@ -173,4 +182,21 @@ def remove_staging(config: Config, *, dry_run: bool, now: float) -> Freed:
             times = [info.mtime_ns / 1e9 for info in infos if info.type != fs.FileType.NotFound and info.mtime_ns]
             if times and max(times) < now - STAGING_DAYS * 86400:
                 freed += remove(storage, path, dry_run=dry_run)
+    return freed
+
+
+def remove_unfinished(config: Config, *, dry_run: bool, now: float) -> Freed:
+    """Remove what merges and reprocessings that were killed have left, and files nobody has finished writing."""
+    layout, freed = Layout(config.storage.online), Freed()
+    for name in NIGHTLY:
+        table = AlertTable(layout.table(name))
+        if table.storage.is_local and table.storage.folders(MERGING):
+            with table.merged.alone():  # who writes there holds the lock
+                freed += remove(table.storage, MERGING, dry_run=dry_run)
+    for name in LOGGED:
+        storage = AlertTable(layout.table(name)).storage
+        for folder in (COMMITS, MERGED, RETIRED):
+            for info in storage.find(folder, TEMPORARY):
+                if info.mtime_ns and info.mtime_ns / 1e9 < now - STAGING_DAYS * 86400:
+                    freed += remove(storage, f"{folder}/{info.base_name}", dry_run=dry_run)
     return freed

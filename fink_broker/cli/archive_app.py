@@ -42,6 +42,9 @@ def reprocess(
         typer.Option("-m", "--module", help="Only this module and those that need it; may be repeated."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would change.")] = False,
+    accept_failures: Annotated[
+        bool, typer.Option("--accept-failures", help="Replace values also by those of modules that fail more often.")
+    ] = False,
     conf: Conf = None,
 ) -> int:
     """Run cuts, science and filters over a stored night again, and tell what changes; nothing is sent.
@@ -50,7 +53,7 @@ def reprocess(
     """
     from fink_broker.cli.reprocess import reprocess as run  # noqa: PLC0415
 
-    return run(conf, night, module or [], dry_run=dry_run)
+    return run(conf, night, module or [], dry_run=dry_run, accept_failures=accept_failures)
 
 
 def clean(
@@ -67,12 +70,34 @@ def check(
     night: Night,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
     no_hbase: Annotated[bool, typer.Option("--no-hbase", help="Leave HBase out.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only look which alerts there are, not at their values.")
+    ] = False,
     conf: Conf = None,
 ) -> int:
     """Prove that raw, science, topics and HBase hold the same alerts of a night; exit code 5 if they do not."""
     from fink_broker.cli.archive_check import check as run  # noqa: PLC0415
 
-    return run(conf, night, repair=repair, hbase=not no_hbase)
+    return run(conf, night, repair=repair, hbase=not no_hbase, quick=quick)
+
+
+@archive_app.command("rebuild")
+def rebuild(
+    night: Annotated[
+        list[str] | None,
+        typer.Option("--night", "-night", metavar="YYYYMMDD", help="Only this observing night; may be repeated."),
+    ] = None,
+    conf: Conf = None,
+) -> int:
+    """Write all nights of the science table to HBase anew, such as after HBase was emptied or lost.
+
+    It can be cut short and begun again at any time, and other jobs may run meanwhile.
+
+    Example: fink archive rebuild
+    """
+    from fink_broker.cli.hbase_upkeep import rebuild as run  # noqa: PLC0415
+
+    return run(conf, night or [])
 
 
 archive_app.command("load")(load)

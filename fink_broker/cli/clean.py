@@ -9,7 +9,14 @@ from rich.console import Console
 from fink_broker.archive import AlertTable, Layout
 from fink_broker.archive.reading import nights_of
 from fink_broker.archive.retiring import Freed
-from fink_broker.archive.upkeep import purge_tables, remove_night, remove_rejected, remove_staging, too_old
+from fink_broker.archive.upkeep import (
+    purge_tables,
+    remove_night,
+    remove_rejected,
+    remove_staging,
+    remove_unfinished,
+    too_old,
+)
 from fink_broker.cli.configuration import load
 from fink_broker.cli.table_upkeep import files_text, needed_files, size_text
 from fink_broker.config import Config
@@ -48,7 +55,9 @@ def clean(conf: str | None, *, dry_run: bool = False) -> int:
     _tell(console, "merged away", retired)
     staged = remove_staging(config, dry_run=dry_run, now=time.time())
     _tell(console, "batches cut short long ago", staged)
-    freed += rejected + retired + staged
+    unfinished = remove_unfinished(config, dry_run=dry_run, now=time.time())
+    _tell(console, "merges cut short", unfinished)
+    freed += rejected + retired + staged + unfinished
     verb = "would be freed" if dry_run else "freed"
     console.print(f"{size_text(freed.bytes)} in {files_text(freed.files)} {verb}.")
     if warning := nearly_full(config.storage.online, config.storage.warn_free_gib):

@@ -11,6 +11,7 @@ from rich.table import Table
 from fink_broker.cli.configuration import load
 from fink_broker.cli.hbase_upkeep import rewrite_in_hbase
 from fink_broker.cli.table_upkeep import night_of, progress_bar
+from fink_broker.errors import ServiceError
 from fink_broker.stream.differences import Changes
 from fink_broker.stream.reprocessing import Reprocessed
 from fink_broker.stream.reprocessing import reprocess as run
@@ -19,7 +20,9 @@ from fink_broker.stream.reprocessing import reprocess as run
 MOST_ROWS = 60
 
 
-def reprocess(conf: str | None, night: str, modules: Sequence[str], *, dry_run: bool) -> int:
+def reprocess(
+    conf: str | None, night: str, modules: Sequence[str], *, dry_run: bool, accept_failures: bool = False
+) -> int:
     """Reprocess a night, print what changes, and bring it to HBase; return the exit code.
 
     Parameters
@@ -32,6 +35,8 @@ def reprocess(conf: str | None, night: str, modules: Sequence[str], *, dry_run: 
         Modules whose columns are made anew; none: all, and the cuts.
     dry_run : bool
         Whether only to tell what would change.
+    accept_failures : bool
+        Whether to replace values also where modules fail in more alerts than they did.
 
     Raises
     ------
@@ -42,14 +47,21 @@ def reprocess(conf: str | None, night: str, modules: Sequence[str], *, dry_run: 
     night = night_of(night)
     console, talk = Console(highlight=False), Console(stderr=True, highlight=False)
     with progress_bar(f"reprocessing {night}", talk) as progress:
-        done = run(config, night, modules, dry_run=dry_run, progress=progress)
+        done = run(config, night, modules, dry_run=dry_run, accept_failures=accept_failures, progress=progress)
     _print_alerts(done, console)
     _print_columns(done.changes, console)
     _print_topics(done.changes, console)
+    for name, (then, now) in done.changes.worse.items():
+        console.print(f"{name} failed in {then:,} alerts, and fails in {now:,} now.", style="yellow", markup=False)
     if not done.changes.any:
         console.print(f"Nothing changes: the science table holds {night} as the modules of today give it.")
     elif dry_run:
         console.print("Nothing was written (--dry-run).")
+    elif done.refused:
+        raise ServiceError(
+            "Nothing was written: values would be replaced by failures.",
+            "Mend what fails, or say --accept-failures.",
+        )
     else:
         console.print(f"The science files of {night} are replaced (generation {done.generation}). Nothing was sent.")
         rewrite_in_hbase(config, night, talk)

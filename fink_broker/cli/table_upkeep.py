@@ -44,9 +44,15 @@ def chosen_nights(wanted: Sequence[str], there: Sequence[str]) -> list[str]:
     nights = sorted({night_of(text) for text in wanted})
     for night in nights:
         if night not in there:
-            has = f"It has {', '.join(there[-10:])}." if there else "It is empty."
-            raise UsageError(f"The broker holds nothing of the night {night}.", has)
+            raise UsageError(f"The broker holds nothing of the night {night}.", there_is(there))
     return nights
+
+
+def there_is(nights: Sequence[str]) -> str:
+    """Return a sentence that names the latest of the nights there are."""
+    if not nights:
+        return "It is empty."
+    return f"It has {', '.join(nights[-10:])}{f' and {len(nights) - 10:,} before' if len(nights) > 10 else ''}."
 
 
 def needed_files(config: Config) -> frozenset[str]:
@@ -65,7 +71,8 @@ def needed_files(config: Config) -> frozenset[str]:
 def progress_bar(text: str, console: Console) -> Iterator[Told]:
     """Give a function that shows how many rows of how many are done."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+    hidden = not console.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -44,7 +44,9 @@ class ApiConfig(Section):
         "current", description="how the routes answer whose answers differ between generations of the API"
     )
     public_url: str = Field("", description="address by which clients reach the API, for links and examples")
-    max_rows: int = Field(10_000, ge=1, description="most rows of an answer; a cut answer says so in a header")
+    max_rows: int = Field(
+        10_000, ge=1, le=100_000, description="most rows of an answer; a cut answer says so in a header"
+    )
     max_body_mib: int = Field(100, ge=1, description="largest request in MiB")
     seconds: float = Field(60.0, gt=0, description="seconds a request may take")
     threads: int = Field(16, ge=1, description="requests served side by side; further ones wait")

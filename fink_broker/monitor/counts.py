@@ -122,8 +122,8 @@ def read_counts(config: Config) -> Counts:
     layout = Layout(config.storage.online)
     stages = {}
     for name in ("archived", "topics", "science", "raw"):
-        commits = AlertTable(layout.table(name)).log.read_all()
-        stages[name] = Stage(name, tuple(_slim(commit) for commit in commits))
+        commits = AlertTable(layout.table(name)).log.each()
+        stages[name] = Stage(name, tuple(map(_slim, commits)))
     return Counts(**stages)
 
 

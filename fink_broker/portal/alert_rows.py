@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from fink_broker.archive import columns as published
 from fink_broker.config import Config
 from fink_broker.portal.columns import check_columns
-from fink_broker.portal.computed import ALWAYS, CLASSIFICATION, COMPUTED, needed, with_computed
-from fink_broker.portal.route import Argument, Generation, Query, Rows
+from fink_broker.portal.computed import ALWAYS, CLASSIFICATION, COLOURS, COMPUTED, needed, with_computed
+from fink_broker.portal.route import Argument, Generation, Query, RequestError, Rows
 
 #: What whole rows say where an alert lacks a column, because no catalogue or table had it.
 DEFAULTS: Mapping[str, pa.Scalar] = {
@@ -27,6 +27,8 @@ DEFAULTS: Mapping[str, pa.Scalar] = {
 }  # fmt: skip
 LIGHT_CURVE_FEATURES = ("d:lc_features_g", "d:lc_features_r")
 ABSENT_LIST = "[]"
+#: Characters of the argument `columns`: enough to name every column there is, some times over.
+LONGEST_COLUMNS = 20_000
 #: Rows that are sent at once.
 PIECE = 1000
 _ARROW = {
@@ -36,7 +38,11 @@ _ARROW = {
 _known: dict[tuple[str, ...], Mapping[str, pa.DataType]] = {}
 
 COLUMNS = Argument(
-    "columns", "columns to return, separated by commas; all where absent", "columns", example="i:objectId,i:jd,i:magpsf"
+    "columns",
+    "columns to return, separated by commas; all where absent",
+    "columns",
+    example="i:objectId,i:jd,i:magpsf",
+    longest=LONGEST_COLUMNS,
 )
 
 
@@ -74,7 +80,14 @@ class Selection:
     computed: tuple[str, ...] = ALWAYS
 
     @classmethod
-    def of(cls, query: Query, computed: tuple[str, ...] = ALWAYS, also: Collection[str] = ()) -> Selection:
+    def of(
+        cls,
+        query: Query,
+        computed: tuple[str, ...] = ALWAYS,
+        also: Collection[str] = (),
+        *,
+        has_colours: bool = False,
+    ) -> Selection:
         """Read the argument ``columns`` of a request; a route without it gives whole rows.
 
         Parameters
@@ -85,20 +98,51 @@ class Selection:
             Computed columns of whole rows.
         also : collection of str
             Columns the route itself adds, which may be named without harm.
+        has_colours : bool
+            Whether the route knows the whole light curves that columns on colours and rates follow from.
 
         Raises
         ------
         RequestError
-            If a column is not known.
+            If a column is not known, or not to this route.
         """
         types = known_types(query.config)
         names = check_columns(query.arguments.get("columns"), types, {*COMPUTED, *also})
+        colour = next((name for name in names or () if name in COLOURS), None)
+        if colour is not None and not has_colours:
+            raise RequestError(
+                f"`{colour}` follows from the whole light curve, which this route does not read. "
+                "Ask `objects` or `latests` for it.\n"
+            )
         return cls(names, query.generation, types, computed)
 
     @classmethod
     def whole(cls, query: Query, computed: tuple[str, ...] = ALWAYS) -> Selection:
         """Return the selection of whole rows."""
         return cls(None, query.generation, known_types(query.config), computed)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a column is asked for by its name."""
+        return name in (self.names or ())
+
+    def nothing(
+        self, has_column: Callable[[str], bool] | None = None, added: Mapping[str, pa.DataType] | None = None
+    ) -> pa.Table:
+        """Return a table of no alerts, so that an answer without rows has the columns of one with rows.
+
+        Parameters
+        ----------
+        has_column : callable, optional
+            Which stored columns the table that was searched holds; default: all.
+        added : mapping, optional
+            Type of each column that the route adds.
+        """
+        stored = {
+            name: kind
+            for name, kind in self.types.items()
+            if self.names is not None or has_column is None or has_column(name)
+        }
+        return pa.schema([*stored.items(), *(added or {}).items()]).empty_table()
 
     def fetched(self, *also: str) -> tuple[str, ...] | None:
         """Return the stored columns to ask the archive for, some more included; None for all."""
@@ -117,7 +161,7 @@ class Selection:
         added : sequence of str
             Columns of ``alerts`` that are shown as they are, whatever is asked for.
         curves : pyarrow.Table, optional
-            All alerts of the objects, if ``alerts`` are not, for the columns on colours.
+            What `with_colours` made of all alerts of the objects, if ``alerts`` are not all.
         """
         if self.names is None:
             return self._whole(alerts, curves)
@@ -155,7 +199,7 @@ class Limit:
     rows : int
         That many.
     is_own : bool
-        Whether the client chose it, and so knows that there may be more.
+        Whether it is what the client, or the route where the client says nothing, asks for; else the API's own limit.
     """
 
     rows: int
@@ -165,10 +209,8 @@ class Limit:
     def of(cls, query: Query, name: str | None = "n") -> Limit:
         """Return the limit of a request: the argument ``name``, and the API's own above it."""
         cap = query.config.api.max_rows
-        if name is None:
-            return cls(cap)
-        asked = int(query[name])
-        return cls(min(asked, cap), name in query.given and asked <= cap)
+        asked = cap + 1 if name is None else int(query[name])
+        return cls(min(asked, cap), asked <= cap)
 
     def answer(self, alerts: pa.Table, has_more: bool = False) -> Rows:
         """Return rows as an answer of no more than so many.
@@ -187,6 +229,22 @@ class Limit:
 def pieces(alerts: pa.Table, rows: int = PIECE) -> list[pa.Table]:
     """Return a table in parts that share its memory; an empty one as itself."""
     return [alerts.slice(start, rows) for start in range(0, max(len(alerts), 1), rows)]
+
+
+def newest_of(tables: Iterable[pa.Table], most: int) -> tuple[pa.Table, bool]:
+    """Return no more than so many rows of tables, the latest first, and whether there are more; few more are held."""
+    held: list[pa.Table] = []
+    count, has_more = 0, False
+    for table in tables:
+        held.append(table)
+        count += len(table)
+        if count > 2 * most + PIECE:
+            held, has_more = [newest_first(united(held)).slice(0, most)], True
+            count = most
+    rows = newest_first(united(held))
+    if len(rows) <= most:  # a slice of a table without columns would have rows
+        return rows, has_more
+    return rows.slice(0, most), True
 
 
 def newest_first(alerts: pa.Table) -> pa.Table:

@@ -229,7 +229,7 @@ def _part(body: bytes, start: int, stop: int) -> tuple[str, Any]:
     """Return name and content of the part between two boundaries."""
     ends = body.find(b"\r\n\r\n", start, min(stop, start + LONGEST_HEAD))
     head = body[start : max(start, ends)].decode("utf-8", "replace")
-    disposition = re.search(r"^content-disposition:([^\r\n]*)$", head, re.IGNORECASE | re.MULTILINE)
+    disposition = re.search(r"^content-disposition:([^\r\n]*)", head, re.IGNORECASE | re.MULTILINE)
     name = re.search(r'\bname="([^"]*)"', disposition.group(1) if disposition else "")
     if not disposition or not name:
         raise RequestError(_NOT_A_FORM.format("a part has no name"))

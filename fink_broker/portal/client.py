@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: objects asked for at once
 OBJECTS_AT_ONCE = 50
+#: longest query string; some servers in front of an API take no longer ones
+LONGEST_QUERY = 4000
 #: longest wait for a server that says when to ask again, in seconds
 LONGEST_WAIT = 120.0
 
@@ -241,7 +243,7 @@ class Client:
         given = {name: _written(value) for name, value in (arguments or {}).items() if value is not None}
         for attempt in range(self._retries + 1):
             try:
-                answer = self._http.get(route) if arguments is None else self._http.post(route, json=given)
+                answer = self._ask(route, given, is_bare=arguments is None)
             except httpx.HTTPError as error:
                 raise ApiError(f"The API at {self._url} does not answer: {error}.") from None
             wait = _seconds_to_wait(answer)
@@ -251,6 +253,12 @@ class Client:
                 raise ApiError(sentence_of(answer.text), answer.status_code)
             time.sleep(wait)
         raise AssertionError("unreachable")
+
+    def _ask(self, route: str, given: dict[str, Any], *, is_bare: bool) -> httpx.Response:
+        """Ask by GET, which never writes; by POST what an address is too short for, or what it cannot say."""
+        if is_bare or (given and len(str(httpx.QueryParams(given))) < LONGEST_QUERY):
+            return self._http.get(route, params=given)
+        return self._http.post(route, json=given)
 
 
 def typed_frame(table: pa.Table) -> pd.DataFrame:

@@ -133,26 +133,34 @@ def with_computed(alerts: pa.Table, names: Iterable[str], curves: pa.Table | Non
     names : iterable of str
         Which computed columns.
     curves : pyarrow.Table, optional
-        All alerts of the objects, with the columns that colours need and ``i:candid``; default: ``alerts`` are all.
+        What `with_colours` made of all alerts of the objects, or of those among ``alerts``, with ``i:candid``; default:
+        ``alerts`` are all.
     """
     wanted = list(names)
     found: dict[str, pa.Array] = {}
     if set(wanted) & set(COLOURS):
-        values = dict(zip(COLOURS, _colours_of(alerts, curves), strict=True))
-        found = {name: _numbers(values[name]) for name in wanted if name in values}
+        found = _colours_of(alerts) if curves is None else _looked_up(alerts, curves)
     for name in wanted:
         compute = COMPUTED[name].compute
         alerts = alerts.append_column(name, compute(alerts) if compute else found[name])
     return alerts
 
 
-def _colours_of(alerts: pa.Table, curves: pa.Table | None) -> tuple[Floats, ...]:
-    found = _in_order(colours(Points.of(alerts if curves is None else curves)))
-    if curves is None:
-        return found
+def with_colours(curves: pa.Table) -> pa.Table:
+    """Add the columns of `COLOURS` to the alerts of whole light curves."""
+    for name, values in _colours_of(curves).items():
+        curves = curves.append_column(name, values)
+    return curves
+
+
+def _colours_of(curves: pa.Table) -> dict[str, pa.Array]:
+    found = _in_order(colours(Points.of(curves)))
+    return {name: _numbers(values) for name, values in zip(COLOURS, found, strict=True)}
+
+
+def _looked_up(alerts: pa.Table, curves: pa.Table) -> dict[str, pa.Array]:
     rows = pc.index_in(alerts["i:candid"].combine_chunks(), value_set=curves["i:candid"].combine_chunks())
-    source = rows.fill_null(-1).to_numpy(zero_copy_only=False)
-    return tuple(np.where(source >= 0, np.append(values, np.nan)[source], np.nan) for values in found)
+    return {name: curves[name].combine_chunks().take(rows) for name in COLOURS}
 
 
 def _in_order(found: Colours) -> tuple[Floats, ...]:

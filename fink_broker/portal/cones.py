@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from fink_broker.archive.columns import position_columns
+from fink_broker.archive.hbase.discs import SEPARATION
 from fink_broker.archive.hbase.reader import Archive
 from fink_broker.portal.alert_rows import Limit, Selection
 from fink_broker.portal.angles import parse_position
@@ -12,7 +14,6 @@ from fink_broker.portal.route import Argument, Query, RequestError, Rows
 from fink_broker.portal.scans import START, STOP, WINDOW, Dates, numbers
 
 LARGEST_RADIUS_ARCSEC = 18000.0
-SEPARATION = "v:separation_degree"
 
 RA = Argument(
     "ra", "right ascension: degrees, or hours as in 12h55m17.2s or 12:55:17.2", "angle", example="193.8217409"
@@ -46,40 +47,47 @@ def first_detections(query: Query) -> Dates | None:
     return Dates.of(query, window="window")
 
 
-def objects_around(archive: Archive, ra: float, dec: float, radius_arcsec: float, dates: Dates | None) -> pa.Table:
+def objects_around(
+    archive: Archive, position: tuple[float, float], radius_arcsec: float, dates: Dates | None, most: int
+) -> pa.Table:
     """Return the latest alert of every object in a disc, the nearest first.
 
     Parameters
     ----------
     archive : Archive
         Where they are.
-    ra, dec : float
-        Centre in degrees (ICRS).
+    position : tuple of float
+        Right ascension and declination of the centre in degrees (ICRS).
     radius_arcsec : float
         Radius; objects on the edge belong to the disc.
     dates : Dates, optional
         When objects must have been detected first.
+    most : int
+        Objects wanted.
 
     Returns
     -------
     pyarrow.Table
         With ``v:separation_degree`` in degrees.
     """
-    found = archive.around(ra, dec, radius_arcsec)
-    if dates is None or not len(found):
-        return found
-    return found.filter(pa.array(dates.hold(numbers(found, "i:jdstarthist"))))
+    keep = None if dates is None else lambda objects: dates.hold(numbers(objects, "i:jdstarthist"))
+    return archive.around(*position, radius_arcsec, most, keep)
 
 
 def cone(query: Query) -> Rows:
     """Return the answer of a search around a position: arguments ``ra``, ``dec``, ``radius`` (arcsec), dates, ``n``."""
     radius = checked_radius(query)
-    ra, dec = parse_position(query["ra"], query["dec"])
+    position = parse_position(query["ra"], query["dec"])
     limit, selection = Limit.of(query), Selection.of(query, also=(SEPARATION,))
-    found = objects_around(query.archive, ra, dec, radius, first_detections(query))
+    found = objects_around(query.archive, position, radius, first_detections(query), limit.rows + 1)
     if not len(found):
-        return Rows([pa.table({})])
+        found = selection.nothing(is_position_column, {SEPARATION: pa.float64()})
     return limit.answer(shown(query, found.slice(0, limit.rows), selection), len(found) > limit.rows)
+
+
+def is_position_column(name: str) -> bool:
+    """Tell whether the table that is searched by position holds a column."""
+    return name in position_columns()
 
 
 def shown(query: Query, found: pa.Table, selection: Selection) -> pa.Table:

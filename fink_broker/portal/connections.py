@@ -183,17 +183,9 @@ class Connection(HttpToolsProtocol):
             self._timer = None
 
 
-def connections_of(server: Connections, head_seconds: float = HEAD_SECONDS) -> type[Connection]:
-    """Return the connections of one server, as uvicorn's ``http``.
-
-    Parameters
-    ----------
-    server : Connections
-        All of them.
-    head_seconds : float
-        Time a client may take for the head of a request.
-    """
-    attributes: dict[str, Any] = {"all": server, "head_seconds": head_seconds}
+def connections_of(server: Connections) -> type[Connection]:
+    """Return the connections of one server, as uvicorn's ``http``."""
+    attributes: dict[str, Any] = {"all": server}
     return type("ConnectionOfServer", (Connection,), attributes)
 
 

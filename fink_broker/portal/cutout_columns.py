@@ -8,7 +8,7 @@ import pyarrow as pa
 import structlog
 
 from fink_broker.errors import DataError
-from fink_broker.portal.cutout_files import Place, places, stamps
+from fink_broker.portal.cutout_files import Place, places_of, stamps
 from fink_broker.portal.images import KINDS, ImageKind, as_lists, column_of, image_of
 from fink_broker.portal.route import Argument, Query, RequestError
 
@@ -45,6 +45,11 @@ def cutout_kinds(query: Query) -> tuple[ImageKind, ...]:
     return tuple(dict.fromkeys(by_name[name.casefold()] for name in asked))
 
 
+def named_kinds(columns: Sequence[str] | None) -> tuple[ImageKind, ...]:
+    """Return the images whose columns are asked for by name."""
+    return tuple(kind for kind in KINDS if column_of(kind) in (columns or ()))
+
+
 def with_cutouts(query: Query, alerts: pa.Table, identity: pa.Table, kinds: Sequence[ImageKind]) -> Iterator[pa.Table]:
     """Give alerts with their images, some at a time; null where an alert has none that can be read.
 
@@ -55,24 +60,23 @@ def with_cutouts(query: Query, alerts: pa.Table, identity: pa.Table, kinds: Sequ
     alerts : pyarrow.Table
         Rows of the answer.
     identity : pyarrow.Table
-        ``i:objectId`` and ``i:candid`` of these rows.
+        ``i:objectId``, ``i:jd`` and ``i:candid`` of these rows.
     kinds : sequence of str
-        Which images.
+        Which images; without any the alerts are given as they are.
     """
-    names = identity["i:objectId"].to_pylist()
-    known: dict[str, dict[int, Place]] = {}
-    for start in range(0, max(len(alerts), 1), _TOGETHER):
-        part = alerts.slice(start, _TOGETHER)
+    if not kinds:
+        yield alerts
+        return
+    for start in range(0, max(len(identity), 1), _TOGETHER):
+        part = {name: alerts[name].slice(start, _TOGETHER) for name in alerts.column_names}
         images: dict[ImageKind, list[object]] = {kind: [] for kind in kinds}
-        for name, candid in zip(names[start:], identity["i:candid"].slice(start, len(part)).to_pylist(), strict=False):
-            if name not in known:
-                known = {name: {place.candid: place for place in places(query.archive, name)}}
-            found = _images(query, known[name].get(candid), kinds)
+        for place in places_of(query.archive, identity.slice(start, _TOGETHER)):
+            found = _images(query, place, kinds)
             for kind in kinds:
                 images[kind].append(found.get(kind))
         for kind in kinds:
-            part = part.append_column(column_of(kind), pa.array(images[kind], _PIXELS))
-        yield part
+            part[column_of(kind)] = pa.chunked_array([pa.array(images[kind], _PIXELS)])
+        yield pa.table(part)
 
 
 def _images(query: Query, place: Place | None, kinds: Sequence[ImageKind]) -> dict[ImageKind, object]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from fink_broker.archive.hbase.cells import CUTOUT_CELL
 from fink_broker.archive.hbase.keys import one_object, split_key
 from fink_broker.archive.hbase.reader import Archive
+from fink_broker.archive.hbase.tables import main_keys
 from fink_broker.archive.layout import Layout
 from fink_broker.archive.lookup import find_alert
 from fink_broker.archive.table import AlertTable
@@ -69,6 +70,26 @@ def places(archive: Archive, object_id: str, page: int = 1000) -> Iterator[Place
     """
     found = archive.store.scan(archive.name(""), one_object(object_id), [CUTOUT_CELL], reverse=True, page=page)
     return (_place(key, cells[CUTOUT_CELL]) for key, cells in found)
+
+
+def places_of(archive: Archive, alerts: pa.Table) -> list[Place | None]:
+    """Return where the images of alerts are, None for a row that is none.
+
+    Parameters
+    ----------
+    archive : Archive
+        HBase.
+    alerts : pyarrow.Table
+        With ``i:objectId``, ``i:jd`` and ``i:candid``.
+
+    Raises
+    ------
+    DataError
+        If HBase names a place that cannot be one.
+    """
+    keys = main_keys(alerts)
+    found = archive.store.get(archive.name(""), keys, [CUTOUT_CELL])
+    return [_place(key, cells[CUTOUT_CELL]) if cells else None for key, cells in zip(keys, found, strict=True)]
 
 
 def place_of(archive: Archive, object_id: str, candid: int | None = None) -> Place | None:

@@ -8,7 +8,7 @@ from typing import Any
 from fink_broker import __version__
 from fink_broker.config import Config
 from fink_broker.portal.answering import arguments_of
-from fink_broker.portal.examples import example_of
+from fink_broker.portal.examples import example_of, example_request, files_of
 from fink_broker.portal.formats import FORMATS
 from fink_broker.portal.route import Argument, Route
 
@@ -26,9 +26,16 @@ _TYPES: dict[str, dict[str, Any]] = {
 }
 _ERRORS = {
     "400": "A wrong or missing argument; the sentence says which.",
+    "401": "A key is needed, or not known; or the token to write is missing or wrong.",
+    "403": "This API takes no data.",
     "404": "What was asked for is not there.",
+    "408": "The body came too slowly.",
     "413": "The request is too large.",
+    "414": "The address is too long: send the arguments by POST.",
+    "415": "The body is neither JSON nor a form.",
+    "424": "A service outside that is needed does not answer.",
     "429": "The quota is used up; `Retry-After` says for how many seconds.",
+    "500": "A fault of the server; the sentence has a number under which its log has the details.",
     "503": "The archive does not answer, or the server is busy; `Retry-After` says when to try again.",
     "504": "The request took too long: ask for less.",
 }
@@ -64,21 +71,6 @@ def describe_api(config: Config, routes: Sequence[Route], found: Mapping[str, An
     }
 
 
-def example_request(route: Route, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments that work: those that are required, or else the first that has an example."""
-    examples = [(each, example_of(each, found)) for each in arguments_of(route) if each in route.arguments]
-    required = {each.name: value for each, value in examples if each.required and value is not None}
-    if required or route.answers_bare_get:
-        return required
-    optional = [(each, value) for each, value in examples if value is not None]
-    if not optional:
-        return {}
-    group = optional[0][0].group
-    return {each.name: value for each, value in optional if each.group == group and group is not None} or {
-        optional[0][0].name: optional[0][1]
-    }
-
-
 def _path(route: Route, found: Mapping[str, Any], config: Config) -> dict[str, Any]:
     return {method.lower(): _operation(route, method, found, config) for method in route.methods}
 
@@ -91,19 +83,23 @@ def _operation(route: Route, method: str, found: Mapping[str, Any], config: Conf
         "responses": _responses(route, config),
     }
     if method == "POST":
-        schema = _body(route, found)
-        upload = {"schema": schema} if any(each.kind == "upload" for each in route.arguments) else None
-        content = {"application/json": {"schema": schema, "example": example_request(route, found)}}
-        operation["requestBody"] = {
-            "required": True,
-            "content": content | ({"multipart/form-data": upload} if upload else {}),
-        }
+        operation["requestBody"] = {"required": True, "content": _contents(route, found)}
     else:
-        operation["parameters"] = [_parameter(each, found) for each in arguments_of(route) if each.kind != "upload"]
+        operation["parameters"] = [
+            _parameter(route, each, found) for each in arguments_of(route) if each.kind != "upload"
+        ]
     return operation
 
 
-def _parameter(argument: Argument, found: Mapping[str, Any]) -> dict[str, Any]:
+def _contents(route: Route, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the kinds of bodies a route takes; an example of a file would be none that works."""
+    schema = _body(route)
+    if files_of(route):
+        return {"multipart/form-data": {"schema": schema}, "application/json": {"schema": schema}}
+    return {"application/json": {"schema": schema, "example": example_request(route, found)}}
+
+
+def _parameter(route: Route, argument: Argument, found: Mapping[str, Any]) -> dict[str, Any]:
     described = {
         "name": argument.name,
         "in": "query",
@@ -111,11 +107,11 @@ def _parameter(argument: Argument, found: Mapping[str, Any]) -> dict[str, Any]:
         "description": argument.description,
         "schema": schema_of(argument),
     }
-    example = example_of(argument, found)
+    example = example_of(route, argument, found)
     return described if example is None else {**described, "example": example}
 
 
-def _body(route: Route, found: Mapping[str, Any]) -> dict[str, Any]:
+def _body(route: Route) -> dict[str, Any]:
     arguments = arguments_of(route)
     properties = {each.name: schema_of(each) | {"description": each.description} for each in arguments}
     return {
@@ -151,7 +147,7 @@ def _responses(route: Route, config: Config) -> dict[str, Any]:
         kinds = {"text/html": {}}
     headers = {
         "X-Fink-Truncated": {"description": "true if there would be more rows", "schema": {"type": "string"}},
-        "X-Fink-Max-Rows": {"description": "the most rows the server gives", "schema": {"type": "integer"}},
+        "X-Fink-Max-Rows": {"description": "the most rows this answer could have", "schema": {"type": "integer"}},
     }
     answer: dict[str, Any] = {"description": "The answer.", "content": kinds}
     if route.has_rows:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -13,8 +15,10 @@ from urllib.parse import quote, urlencode
 from fink_broker import __version__
 from fink_broker.config import Config
 from fink_broker.portal.answering import arguments_of
-from fink_broker.portal.examples import example_of
-from fink_broker.portal.openapi import PREFIX, example_request
+from fink_broker.portal.arguments import LONGEST_WORDS
+from fink_broker.portal.examples import example_of, example_request, files_of
+from fink_broker.portal.limits import LONGEST_URL
+from fink_broker.portal.openapi import PREFIX
 from fink_broker.portal.route import Argument, Route
 
 #: what the page may do in a browser: run its own script, ask this server, nothing else
@@ -24,6 +28,8 @@ POLICY = (
 )
 #: characters of an answer the page shows
 SHOWN_CHARACTERS = 20_000
+#: what stands for a file of the reader's in examples
+FILE = "FILE"
 
 
 def documentation(config: Config, routes: Sequence[Route], found: Mapping[str, Any], address: str) -> str:
@@ -69,32 +75,34 @@ def _menu(routes: Sequence[Route]) -> list[str]:
 def _section(route: Route, found: Mapping[str, Any], address: str) -> str:
     name = escape(route.name)
     methods = " ".join(f'<span class="method">{escape(method)}</span>' for method in route.methods)
-    rows = "".join(_argument(each, found) for each in arguments_of(route))
+    rows = "".join(_argument(route, each, found) for each in arguments_of(route))
     table = (
         f"<table><thead><tr><th>argument</th><th>what</th><th>kind</th><th>default</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
         if rows
         else "<p>It takes no arguments.</p>"
     )
+    note = ", with a file of yours" if files_of(route) else ""
     return (
-        f'<section id="{name}"><h3>{methods} <code>{PREFIX}/{name}</code></h3><p>{escape(route.summary)}.</p>{table}'
-        f"{_example('curl', curl_example(route, found, address))}{_example('Python', _python(route, found, address))}"
+        f'<section id="{name}"><h3>{methods} <code>{PREFIX}/{name}</code></h3><p>{_prose(route.summary)}.</p>{table}'
+        f"{_example('curl' + note, curl_example(route, found, address))}"
+        f"{_example('Python' + note, python_example(route, found, address))}"
         f'<details class="try"><summary>Try it</summary>{_form(route, found)}</details></section>'
     )
 
 
-def _argument(argument: Argument, found: Mapping[str, Any]) -> str:
+def _argument(route: Route, argument: Argument, found: Mapping[str, Any]) -> str:
     mark = ' <span class="required">required</span>' if argument.required else ""
     limits = f" ({', '.join(map(escape, argument.choices))})" if argument.choices else ""
     if argument.least is not None or argument.most is not None:
         low = "" if argument.least is None else f"{argument.least:g}"
         high = "" if argument.most is None else f"{argument.most:g}"
         limits += f" [{low} … {high}]"
-    example = example_of(argument, found)
+    example = example_of(route, argument, found)
     shown = f"<br><small>e.g. <code>{escape(str(example)[:200])}</code></small>" if example is not None else ""
     default = "" if argument.default is None else f"<code>{escape(str(argument.default))}</code>"
     return (
-        f"<tr><td><code>{escape(argument.name)}</code>{mark}</td><td>{escape(argument.description)}{limits}{shown}</td>"
+        f"<tr><td><code>{escape(argument.name)}</code>{mark}</td><td>{_prose(argument.description)}{limits}{shown}</td>"
         f"<td>{escape(argument.kind.replace('_', ' '))}</td><td>{default}</td></tr>"
     )
 
@@ -107,39 +115,77 @@ def _example(title: str, text: str) -> str:
 
 
 def curl_example(route: Route, found: Mapping[str, Any], address: str) -> str:
-    """Return a command line that asks a route and works as it is."""
+    """Return a command line that asks a route; it works as it is, but for files."""
     given = example_request(route, found)
-    url = f"{address}{PREFIX}/{route.name}"
+    url = shlex.quote(f"{address}{PREFIX}/{route.name}")
+    if files_of(route):
+        fields = [f"{name}=@{FILE}" for name in files_of(route)]
+        fields += [f"{name}={value}" for name, value in {**_open_arguments(route), **given}.items()]
+        return f"curl {' '.join(f'-F {shlex.quote(field)}' for field in fields)} {url}"
     if "GET" in route.methods and not any(isinstance(value, (dict, list)) for value in given.values()):
-        return f"curl '{url}?{urlencode(given, quote_via=quote)}'" if given else f"curl '{url}'"
-    body = json.dumps(given).replace("'", "'\\''")
-    return f"curl -H 'Content-Type: application/json' -d '{body}' '{url}'"
+        query = f"?{urlencode(given, quote_via=quote)}" if given else ""
+        return f"curl '{address}{PREFIX}/{route.name}{query}'"
+    return f"curl -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(given))} {url}"
 
 
-def _python(route: Route, found: Mapping[str, Any], address: str) -> str:
-    given = ", ".join(f"{json.dumps(name)}: {value!r}" for name, value in example_request(route, found).items())
-    call = "post" if "POST" in route.methods else "get"
-    argument = f"json={{{given}}}" if call == "post" else f"params={{{given}}}"
-    result = "answer.json()" if route.has_rows else "answer.content"
-    return (
-        f'import httpx\n\nanswer = httpx.{call}("{address}{PREFIX}/{route.name}", {argument})\n'
-        f"answer.raise_for_status()\nprint({result})"
-    )
+def python_example(route: Route, found: Mapping[str, Any], address: str) -> str:
+    """Return a program that asks a route; it works as it is, but for files."""
+    given = example_request(route, found) | ({"output-format": "json"} if route.has_rows else {})
+    url, result = json.dumps(f"{address}{PREFIX}/{route.name}"), "answer.json()" if route.has_rows else "answer.content"
+    files = files_of(route)
+    if files:
+        opened = ", ".join(f'{json.dumps(name)}: open("{FILE}", "rb")' for name in files)
+        call = f"httpx.post({url}, data={_literal(_open_arguments(route) | given)}, files={{{opened}}}, timeout=60)"
+    elif "GET" in route.methods:
+        call = f"httpx.get({url}, params={_literal(given)}, timeout=60)"
+    else:
+        call = f"httpx.post({url}, json={_literal(given)}, timeout=60)"
+    return f"import httpx\n\nanswer = {call}\nanswer.raise_for_status()\nprint({result})"
+
+
+def _literal(given: Mapping[str, Any]) -> str:
+    return f"{{{', '.join(f'{json.dumps(name)}: {value!r}' for name, value in given.items())}}}"
+
+
+def _open_arguments(route: Route) -> dict[str, str]:
+    """Return what the reader has to fill in, as words in capitals: required arguments without an example."""
+    files = files_of(route)
+    names = [each.name for each in route.arguments if each.required and each.example is None]
+    return {name: name.upper() for name in names if name not in files}
 
 
 def _form(route: Route, found: Mapping[str, Any]) -> str:
     given = example_request(route, found)
-    fields = "".join(
-        f"<label>{escape(each.name)}<input name={_quoted(each.name)} value={_quoted(given.get(each.name, ''))}></label>"
-        for each in arguments_of(route)
-        if each.kind != "upload"
-    )
-    method = "POST" if "POST" in route.methods and "GET" not in route.methods else "GET"
+    arguments = arguments_of(route)
+    fields = "".join(_field(each, given.get(each.name, "")) for each in arguments)
+    is_large = any(each.kind == "upload" or (_has_lines(each) and each.longest > LONGEST_URL) for each in arguments)
+    method = "POST" if "POST" in route.methods and (is_large or "GET" not in route.methods) else "GET"
     return (
         f'<form data-path="{PREFIX}/{escape(route.name)}" data-method="{method}">{fields}'
         '<button type="submit">Send</button></form><p class="status"></p><pre class="answer" hidden></pre>'
         '<img class="answer" alt="" hidden>'
     )
+
+
+def _field(argument: Argument, value: object) -> str:
+    name = _quoted(argument.name)
+    if argument.kind == "upload":
+        entry = f'<input type="file" name={name}>'
+    elif _has_lines(argument):
+        entry = f"<textarea name={name} rows=4>\n{escape(str(value))}</textarea>"
+    else:
+        entry = f"<input name={name} value={_quoted(value)}>"
+    return f"<label>{escape(argument.name)}{entry}</label>"
+
+
+def _has_lines(argument: Argument) -> bool:
+    """Return whether an argument may be a text of several lines."""
+    return argument.kind == "text" and argument.longest > LONGEST_WORDS
+
+
+def _prose(text: str) -> str:
+    """Return a text with what is between backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _quoted(value: object) -> str:

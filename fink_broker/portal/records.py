@@ -38,10 +38,10 @@ def starting_with(prefix: str) -> KeyRange:
     return prefix_range(prefix.encode()) if prefix else ALL
 
 
-def read(archive: Archive, table: str, keys: KeyRange) -> Iterator[Record]:
+def read(archive: Archive, table: str, keys: KeyRange, *, reverse: bool = False) -> Iterator[Record]:
     """Give rows of one of `TABLES` in a range of keys, none where the table was never written."""
     try:
-        yield from archive.records(table, keys)
+        yield from archive.records(table, keys, reverse)
     except ArchiveAway:
         raise
     except ServiceError:  # the table is not there: by the time it is, it is empty

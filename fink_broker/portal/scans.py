@@ -11,7 +11,7 @@ import pyarrow as pa
 from fink_broker.alert.lightcurve import Mask
 from fink_broker.portal.alert_rows import united
 from fink_broker.portal.dates import START_OF_DATA, now
-from fink_broker.portal.route import Argument, Query
+from fink_broker.portal.route import Argument, Query, RequestError
 
 #: Rows of a scan fetched at once, at least and at most.
 LEAST_PAGE, LARGEST_PAGE = 25, 1000
@@ -46,7 +46,14 @@ class Dates:
             Arguments of the first and last date.
         window : str, optional
             Argument of the days from the first date on; it outdoes the last date.
+
+        Raises
+        ------
+        RequestError
+            If there are such days, but no date they begin at.
         """
+        if window is not None and query[window] is not None and query[start] is None:
+            raise RequestError(f"`{window}` counts days from `{start}` on. Give `{start}` as well.\n")
         first = START_OF_DATA if query[start] is None else float(query[start])
         if window is not None and query[window] is not None:
             return cls(first, first + float(query[window]))

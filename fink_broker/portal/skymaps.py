@@ -1,31 +1,39 @@
-"""Probability maps of the sky in requests: from the FITS file to the pixels in which an event may have been."""
+"""Probability maps of the sky in requests: from the FITS file to the pixels in which an event may have been.
+
+The largest map that is taken, a flat one of nside 1024, has 12.6 million pixels. One map is read at a time; whoever
+asks for another one meanwhile is told to come back, and no thread of the API waits.
+"""
 
 from __future__ import annotations
 
+import re
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from astropy.time import Time
 
-from fink_broker.alert.lightcurve import Floats, Ints
+from fink_broker.alert.lightcurve import Ints
 from fink_broker.errors import ConfigError
 from fink_broker.filters.places.fits_table import FitsTable, first_table
 from fink_broker.filters.places.limited_file import MIB, open_limited
-from fink_broker.filters.places.sky_region import FINEST
-from fink_broker.filters.places.skymap import Cells, read_cells
+from fink_broker.filters.places.sky_region import EQUATORIAL
+from fink_broker.filters.places.skymap import PROBABILITY, read_cells
+from fink_broker.portal import credible_pixels
 from fink_broker.portal.route import RequestError
 
-#: Order of the nested pixels a search takes (nside 128, 27.5′).
-ORDER = 7
-PIXELS = 12 * 4**ORDER
-#: Largest map, unpacked; a flat map of nside 1024 with four columns has 400 MB.
-LARGEST_BYTES = 512 * MIB
-#: Maps read at once: one of the largest takes five times its size of memory.
+#: Largest map, unpacked: a flat one of nside 1024 with four columns of 8 bytes.
+LARGEST_BYTES = 400 * MIB
+LARGEST_NSIDE = 1024
+#: Cells of a map that names each of them: every cell takes some 60 bytes.
+MOST_CELLS = 12 * 512**2
 _one_map = threading.Semaphore(1)
-_WAIT_SECONDS = 30.0
+_RETRY_SECONDS = 5
+_FORM = re.compile(r"(\d{0,9})([A-Z])")
+_ORDERINGS = {"RING": True, "NESTED": False, "NEST": False}
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class SkyArea:
     Parameters
     ----------
     pixels : numpy.ndarray of int64
-        Nested HEALPix pixels of order `ORDER`, ascending.
+        Nested HEALPix pixels of order ``credible_pixels.ORDER``, ascending.
     jd : float
         Time of the event in days (UTC).
     """
@@ -44,7 +52,7 @@ class SkyArea:
     jd: float
 
 
-def sky_area(content: bytes, level: float) -> SkyArea:
+def sky_area(content: bytes, level: float, check: Callable[[], None] = lambda: None) -> SkyArea:
     """Return the pixels that hold a share of the probability of a map, and the time of its event.
 
     Parameters
@@ -53,65 +61,79 @@ def sky_area(content: bytes, level: float) -> SkyArea:
         The FITS file, flat or multi-order, packed with gzip or not.
     level : float
         Share of the probability, 0 to 1.
+    check : callable
+        Called now and then; ends the work by an exception.
 
     Raises
     ------
     RequestError
-        If it is no such map, damaged, too large, or tells no time.
+        If it is no such map, damaged, too large, or tells no time; 503 if another map is being read.
     """
-    if not _one_map.acquire(timeout=_WAIT_SECONDS):
-        raise RequestError("Other skymaps are being read. Try again later.\n", 503, retry_after=10)
+    if not _one_map.acquire(blocking=False):
+        raise RequestError("Another skymap is being read. Ask again in some seconds.\n", 503, _RETRY_SECONDS)
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "skymap"
             path.write_bytes(content)
             with open_limited(path, LARGEST_BYTES) as opened, first_table(opened) as table:
-                return SkyArea(credible_pixels(read_cells(table), level), _event_time(table))
+                check()
+                jd = _event_time(table)
+                return SkyArea(_pixels(table, level, check), jd)
     except ConfigError as error:
         raise RequestError(f"The skymap cannot be used. {error}\n") from error
     finally:
         _one_map.release()
 
 
-def credible_pixels(cells: Cells, level: float) -> Ints:
-    """Return the pixels of order `ORDER` whose credible level does not exceed a given one.
+def _pixels(table: FitsTable, level: float, check: Callable[[], None]) -> Ints:
+    name = table.find(*PROBABILITY)
+    count = _most_values(table)
+    nside = round((count / 12) ** 0.5)
+    is_whole = table.find("UNIQ") is None and table.keyword("INDXSCHM") != "EXPLICIT" and count == 12 * nside**2
+    is_fine = nside.bit_count() == 1 and credible_pixels.PIXELS <= count <= 12 * LARGEST_NSIDE**2
+    is_plain = table.keyword("COORDSYS") in EQUATORIAL and table.keyword("NSIDE") in ("", str(nside))
+    is_ring = _ORDERINGS.get(table.keyword("ORDERING"))
+    if name is not None and is_whole and is_fine and is_plain and is_ring is not None:
+        return credible_pixels.of_flat(_relative(table, name, count), is_ring, level, check)
+    if count > MOST_CELLS:
+        raise ConfigError(
+            f"'{table.name}' has {count:,} values in a column, too many for a map of this kind.",
+            f"Give a flat map of nside {LARGEST_NSIDE} or less, or the multi-order map.",
+        )
+    return credible_pixels.of_cells(read_cells(table), level, check)
 
-    Cells are ranked by probability density; the sum of the probability of a cell and of all before it is its credible
-    level (that of the smallest region it belongs to). A pixel has the mean level of the cells in it, weighted by area,
-    as maps are degraded; a cell larger than a pixel gives its level to all pixels in it.
 
-    Parameters
-    ----------
-    cells : Cells
-        The map.
-    level : float
-        Share of the probability, 0 to 1.
+def _most_values(table: FitsTable) -> int:
+    """Return how many values the longest column has, by the header: they are not read yet."""
+    most = 1
+    for number in range(1, int(table.keyword("TFIELDS")) + 1):
+        form = _FORM.match(table.keyword(f"TFORM{number}"))
+        if form is None or form[2] in "PQ":
+            raise ConfigError(f"'{table.name}' has a column of values that no map has.", "Fetch it again.")
+        most = max(most, int(form[1] or 1))
+    return most * table.rows
+
+
+def _relative(table: FitsTable, name: str, count: int) -> credible_pixels.Singles:
+    """Return the probability of each pixel in terms of the largest.
+
+    Raises
+    ------
+    ConfigError
+        If one is missing or negative, or all are zero.
     """
-    size = np.int64(4 ** (FINEST - ORDER))
-    levels = _credible_levels(cells)
-    sums, areas = np.zeros(PIXELS), np.zeros(PIXELS)
-    small = cells.size <= size
-    pixel = cells.first[small] // size
-    weight = cells.size[small] / size
-    sums += np.bincount(pixel, levels[small] * weight, PIXELS)
-    areas += np.bincount(pixel, weight, PIXELS)
-    for first, count, of_cell in zip(
-        cells.first[~small] // size, cells.size[~small] // size, levels[~small], strict=True
-    ):
-        sums[first : first + count] += of_cell
-        areas[first : first + count] += 1.0
-    # where a map says nothing nothing is found, and a pixel of which it covers a part has the rest outside
-    covered = np.minimum(areas, 1.0)
-    return np.flatnonzero((areas > 0) & (sums + (1.0 - covered) <= level * np.maximum(areas, 1.0)))
-
-
-def _credible_levels(cells: Cells) -> Floats:
-    """Return the credible level of each cell, 0 to 1."""
-    order = np.argsort(-(cells.probability / cells.size), kind="stable")
-    levels = np.empty(len(order))
-    summed = np.cumsum(cells.probability[order])
-    levels[order] = summed / summed[-1]
-    return levels
+    values = table.values(name)
+    if values.dtype.kind not in "fiu":
+        raise ConfigError(f"Column '{name}' of '{table.name}' holds no numbers.", "Fetch the file again.")
+    least, peak = float(values.min()), float(values.max())  # NaN if any is
+    if len(values) != count or not (least >= 0 and 0 < peak < np.inf):
+        raise ConfigError(
+            f"'{table.name}' is no probability map: a probability of it is missing or negative, or all are zero.",
+            "Fetch it again from the observatory.",
+        )
+    relative = np.empty(len(values), dtype=np.float32)
+    np.divide(values, peak, out=relative, casting="unsafe")
+    return relative
 
 
 def _event_time(table: FitsTable) -> float:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import psutil
@@ -86,6 +86,51 @@ def wait_until_up(
             on_change(doing)
         time.sleep(0.1)
     return None
+
+
+def wait_until_all_up(
+    store: StateStore, started: Mapping[str, subprocess.Popen[bytes]], grace_seconds: float, seconds: float = UP_SECONDS
+) -> None:
+    """Wait until all services that were started together have come up; end them all if one does not.
+
+    Parameters
+    ----------
+    store : StateStore
+        Where their states are.
+    started : mapping of str to Popen
+        Their processes by name.
+    grace_seconds : float
+        How long they may take to end.
+    seconds : float
+        How long each may take to come up.
+
+    Raises
+    ------
+    ServiceError
+        If one does not come up.
+    """
+    try:
+        for name, process in started.items():
+            if wait_until_up(store, name, process, seconds) is None:
+                raise ServiceError(f"{name} has not come up in {seconds:.0f} s.", f"See `fink logs {name}`.")
+    except ServiceError:
+        _end_in_order(started, grace_seconds)
+        raise
+
+
+def _end_in_order(started: Mapping[str, subprocess.Popen[bytes]], grace_seconds: float) -> None:
+    """End services, also such as have no state yet: first those that use HBase and Kafka, then these."""
+    users = [process for name, process in started.items() if name not in SERVERS]
+    servers = [process for name, process in started.items() if name in SERVERS]
+    for group in (users, servers):
+        for process in group:
+            process.terminate()
+        for process in group:
+            try:
+                process.wait(grace_seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ def run_demo(config: Config, plan: DemoPlan, console: Console) -> None:
     Raises
     ------
     ServiceError
-        If a service dies, or alerts are not accounted for in time.
+        If a service does not come up, whereupon those that were started are ended; if one dies later, or alerts are
+        not accounted for in time.
     """
     Demo(config, plan, console).run()
 
@@ -108,11 +109,7 @@ class Demo:
         stop = threading.Event()
         with self._live():
             # nothing is sent before all are up: the latency shown at the end is the stream's, not Spark's start
-            for name, process in started.items():
-                if control.wait_until_up(self._store, name, process) is None:
-                    raise ServiceError(
-                        f"{name} has not come up in {control.UP_SECONDS:.0f} s.", f"See `fink logs {name}`."
-                    )
+            control.wait_until_all_up(self._store, started, self._config.stream.stop_grace_seconds)
             watcher = threading.Thread(target=wait_for_first_alert, args=(self._config, stop, self._first), daemon=True)
             watcher.start()
             self._start_simulator(source)

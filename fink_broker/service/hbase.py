@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable
 
 from fink_broker.config.model import Config
 from fink_broker.errors import ServiceError
+from fink_broker.service.embedded import EmbeddedServer, serve
 from fink_broker.service.hbase_settings import JAVA_OPTIONS, write_settings
 from fink_broker.service.java import find_java
 from fink_broker.service.java_process import JavaProcess, java_command
 from fink_broker.service.ports import HOST, any_port_open, require_free
 
-UP_SECONDS = 120.0
 ANSWER_SECONDS = 5.0
 MASTER = "org.apache.hadoop.hbase.master.HMaster"
 THRIFT = "org.apache.hadoop.hbase.thrift.ThriftServer"
@@ -29,31 +28,12 @@ READY = "Master has completed initialization"
 
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
-    """Run the embedded HBase until ``stop`` is set (a service entry point).
-
-    Raises
-    ------
-    JavaMissing
-        If there is no Java 17.
-    ServiceError
-        If a port is taken, or HBase ends by itself.
-    """
+    """Run the embedded HBase until ``stop`` is set (a service entry point)."""
     server = HBaseServer(config)
-    say("starting HBase")
-    try:
-        server.start()
-        server.wait_until_up(stop)
-        if not stop.is_set():
-            say(f"serving at {server.address}")
-        while not stop.wait(0.5):
-            server.check()
-    finally:
-        if server.running:
-            say("closing HBase")
-        server.terminate()
+    serve(server, f"serving at {server.address}", stop, say)
 
 
-class HBaseServer:
+class HBaseServer(EmbeddedServer):
     """HBase and its Thrift server.
 
     Parameters
@@ -69,16 +49,12 @@ class HBaseServer:
         logs = config.storage.state / "logs"
         self.master = JavaProcess("HBase", logs / "hbase-server.log")
         self.thrift = JavaProcess("The Thrift server of HBase", logs / "hbase-thrift.log")
+        super().__init__("HBase", self.master, self.thrift)
 
     @property
     def address(self) -> str:
         """``host:port`` of the Thrift server."""
         return embedded_address(self._config)
-
-    @property
-    def running(self) -> bool:
-        """Whether one of its processes is there."""
-        return self.master.running or self.thrift.running
 
     def start(self) -> None:
         """Start both processes; HBase is not up yet when this returns."""
@@ -97,31 +73,16 @@ class HBaseServer:
 
     def check(self) -> None:
         """Raise ServiceError if a part of HBase has ended by itself, or given up."""
-        self.master.check()
-        self.thrift.check()
+        super().check()
         for line in self.master.new_lines():
             if GIVING_UP in line:
                 raise ServiceError("HBase has given up.", f"Its log {self.master.log} says: {line[:300]}")
             self._ready = self._ready or READY in line
 
-    def wait_until_up(self, stop: threading.Event) -> None:
-        """Wait until HBase answers, or ``stop`` is set."""
-        deadline = time.monotonic() + UP_SECONDS
+    def is_up(self) -> bool:
+        """Tell whether HBase answers, and its tables can be used."""
         # the Thrift server keeps what it learns of a master that is not ready, and is slow for a while
-        while not (self._ready and answers(self.address, ANSWER_SECONDS)):
-            if stop.wait(0.1):
-                return
-            self.check()
-            if time.monotonic() > deadline:
-                raise ServiceError(
-                    f"HBase did not answer within {UP_SECONDS:.0f} s.",
-                    f"See its logs {self.master.log} and {self.thrift.log}.",
-                )
-
-    def terminate(self) -> None:
-        """Close the Thrift server, then HBase, in order; kill what takes longer than 30 s."""
-        self.thrift.terminate()
-        self.master.terminate()
+        return self._ready and answers(self.address, ANSWER_SECONDS)
 
 
 def embedded_address(config: Config) -> str:

@@ -49,8 +49,10 @@ log4j.appender.console=org.apache.log4j.ConsoleAppender
 log4j.appender.console.target=System.err
 log4j.appender.console.layout=org.apache.log4j.PatternLayout
 log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %-5p [%t] %c{2}: %.1000m%n
-# says when it is ready
+# say what it recovers, and when it is ready
 log4j.logger.org.apache.hadoop.hbase.master.HMaster=INFO
+log4j.logger.org.apache.hadoop.hbase.regionserver.HRegion=INFO
+log4j.logger.org.apache.hadoop.hbase.wal=INFO
 log4j.logger.org.apache.hadoop.util.NativeCodeLoader=ERROR
 log4j.logger.org.apache.hadoop.metrics2.impl.MetricsConfig=ERROR
 log4j.logger.org.apache.hadoop.hbase.ZNodeClearer=ERROR

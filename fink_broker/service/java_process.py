@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from fink_broker.errors import ServiceError
 from fink_broker.service import java_parts
 from fink_broker.service.child import die_with_parent
-from fink_broker.service.logs import rotate
+from fink_broker.service.logs import ROTATE_BYTES, rotate, set_aside
 
 STOP_SECONDS = 30.0
 TROUBLE = re.compile(r"ERROR|FATAL|Exception|Error:|OutOfMemory|No space")
+#: so much of the end of a log is searched for trouble
+TROUBLE_BYTES = 1024 * 1024
+LONGEST_LINE = 64 * 1024
 STACK_LINE = re.compile(r"\s+at |\s*\.\.\. \d+ more")
 
 
@@ -53,7 +58,7 @@ def java_command(
 
 
 class JavaProcess:
-    """One Java process with a log of its own.
+    """One Java process with a log of its own, which is set aside whenever it has grown large.
 
     Parameters
     ----------
@@ -61,14 +66,23 @@ class JavaProcess:
         What it is called in messages.
     log : Path
         File that gets its output.
+
+    Attributes
+    ----------
+    bytes_told : int
+        What it has written so far.
     """
 
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
         self.log = log
+        self.bytes_told = 0
         self._log_start = 0
         self._looked_at = 0
+        self._unseen = b""
+        self._log_lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_keeper: threading.Thread | None = None
 
     @property
     def running(self) -> bool:
@@ -97,12 +111,16 @@ class JavaProcess:
 
         It ends with the thread that calls this, so that must be one that lives as long as the service.
         """
-        with self.log.open("ab") as log:
-            self._process = _popen(command, log)
+        self._process = _popen(command)
+        self._log_keeper = threading.Thread(
+            target=self._keep_log, args=(self._process.stdout,), name=f"log of {self.name}", daemon=True
+        )
+        self._log_keeper.start()
 
     def check(self) -> None:
         """Raise ServiceError if the process has ended by itself."""
         if self._process is not None and (code := self._process.poll()) is not None:
+            self._finish_log()
             how = f"was killed by signal {-code}" if code < 0 else f"ended by itself with exit code {code}"
             raise ServiceError(f"{self.name} {how}.", self.trouble())
 
@@ -116,30 +134,62 @@ class JavaProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._finish_log()
 
     def trouble(self) -> str:
-        """Say where the log is, and the last thing in it that looks like trouble."""
-        with self.log.open(errors="replace") as log:
-            log.seek(self._log_start)
-            told = [line.strip() for line in log if TROUBLE.search(line) and not STACK_LINE.match(line)]
+        """Say where the log is, and the last thing at its end that looks like trouble."""
+        with self.log.open("rb") as log:
+            log.seek(max(self._log_start, log.seek(0, 2) - TROUBLE_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        told = [line.strip() for line in lines if TROUBLE.search(line) and not STACK_LINE.match(line)]
         return f"Its log {self.log} says: {told[-1][:300]}" if told else f"Its log is {self.log}."
 
     def new_lines(self) -> list[str]:
         """Return the lines of the log that came since this was last asked."""
+        with self._log_lock:
+            new = self._unseen + self._rest()
+            whole = new[: new.rfind(b"\n") + 1]  # the last line may be half written
+            self._unseen = new[len(whole) :]
+        return [line.strip() for line in whole.decode(errors="replace").splitlines()]
+
+    def _rest(self) -> bytes:
+        """Return what the log holds beyond what has been looked at."""
         with self.log.open("rb") as log:
             log.seek(self._looked_at)
             new = log.read()
-        whole = new[: new.rfind(b"\n") + 1]  # the last line may be half written
-        self._looked_at += len(whole)
-        return [line.strip() for line in whole.decode(errors="replace").splitlines()]
+        self._looked_at += len(new)
+        return new
+
+    def _keep_log(self, output: IO[bytes]) -> None:
+        """Copy what the process writes to its log, to the end."""
+        with output:
+            while line := output.readline(LONGEST_LINE):
+                self.bytes_told += len(line)
+                with suppress(OSError), self._log_lock:  # a full disk must not stop the server
+                    self._append(line)
+
+    def _append(self, line: bytes) -> None:
+        with self.log.open("ab") as log:
+            log.write(line)
+            size = log.tell()
+        if size > ROTATE_BYTES:
+            self._unseen += self._rest()
+            set_aside(self.log)
+            self.log.touch()
+            self._looked_at = self._log_start = 0
+
+    def _finish_log(self) -> None:
+        """Wait until all the process has written is in the log."""
+        if self._log_keeper is not None:
+            self._log_keeper.join(STOP_SECONDS)
 
 
-def _popen(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _popen(command: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         start_new_session=True,  # Ctrl-C is for the launcher, which then closes the server in order
         preexec_fn=die_with_parent,  # noqa: PLW1509 - no other way to tie a child's life to ours
     )

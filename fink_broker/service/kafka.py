@@ -7,22 +7,22 @@ ports: one for everybody on this machine, one for users with a password (see `fi
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from fink_broker.config.model import Config
 from fink_broker.errors import ServiceError
+from fink_broker.service.embedded import EmbeddedServer, serve
 from fink_broker.service.java import find_java
 from fink_broker.service.java_process import JavaProcess, java_command
 from fink_broker.service.kafka_settings import server_properties
 from fink_broker.service.ports import HOST, any_port_open, free_port, require_free
 
-UP_SECONDS = 120.0
 JAVA_OPTIONS = (
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=20",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.log.kafka.log.LogManager=info",  # what it recovers
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
 )
@@ -31,31 +31,11 @@ CLUSTER_ID = "ZmluazAwMDAwMDAwMDAwMA"
 
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
-    """Run the embedded Kafka until ``stop`` is set (a service entry point).
-
-    Raises
-    ------
-    JavaMissing
-        If there is no Java 17.
-    ServiceError
-        If a port is taken, or Kafka ends by itself.
-    """
-    server = KafkaServer(config)
-    say("starting Kafka")
-    server.start()
-    try:
-        server.wait_until_up(stop)
-        if not stop.is_set():
-            say(f"serving at {config.embedded_servers}{_second_address(config)}")
-        while not stop.wait(0.5):
-            server.check()
-    finally:
-        if server.running:
-            say("closing Kafka")
-        server.terminate()
+    """Run the embedded Kafka until ``stop`` is set (a service entry point)."""
+    serve(KafkaServer(config), f"serving at {config.embedded_servers}{_second_address(config)}", stop, say)
 
 
-class KafkaServer:
+class KafkaServer(EmbeddedServer):
     """One Kafka process.
 
     Parameters
@@ -69,6 +49,7 @@ class KafkaServer:
         self._folder = config.storage.state / "kafka"
         self._data = self._folder / "data"
         self._process = JavaProcess("Kafka", config.storage.state / "logs" / "kafka-server.log")
+        super().__init__("Kafka", self._process)
 
     @property
     def servers(self) -> str:
@@ -80,11 +61,6 @@ class KafkaServer:
         """``host:port`` for clients with a user and a password; empty if there is none."""
         port = self._config.kafka.embedded_sasl_port
         return f"{HOST}:{port}" if port else ""
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process.running
 
     @property
     def pid(self) -> int | None:
@@ -104,25 +80,9 @@ class KafkaServer:
         heap_mib = self._config.kafka.embedded_heap_mib
         self._process.start([*java_command(java, "kafka", heap_mib, JAVA_OPTIONS), "kafka.Kafka", str(settings)])
 
-    def check(self) -> None:
-        """Raise ServiceError if Kafka has ended by itself."""
-        self._process.check()
-
-    def wait_until_up(self, stop: threading.Event) -> None:
-        """Wait until Kafka answers, or ``stop`` is set."""
-        deadline = time.monotonic() + UP_SECONDS
-        while not answers(self.servers):
-            if stop.wait(0.1):
-                return
-            self.check()
-            if time.monotonic() > deadline:
-                raise ServiceError(
-                    f"Kafka did not answer within {UP_SECONDS:.0f} s.", f"See its log {self._process.log}."
-                )
-
-    def terminate(self) -> None:
-        """Close Kafka in order; kill it if it takes longer than 30 s."""
-        self._process.terminate()
+    def is_up(self) -> bool:
+        """Tell whether Kafka answers."""
+        return answers(self.servers)
 
     def _format(self, java: Path, settings: Path) -> None:
         command = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]

@@ -93,9 +93,14 @@ def _formatter(config: LogConfig, *, colors: bool) -> structlog.stdlib.Processor
 
 
 def rotate(path: Path) -> None:
-    """Set a log that has grown large aside as ``<name>.1``; done before a service starts."""
+    """Set a log that has grown large aside; done before a service starts."""
     if path.is_file() and path.stat().st_size > ROTATE_BYTES:
-        path.replace(path.with_name(path.name + ".1"))
+        set_aside(path)
+
+
+def set_aside(path: Path) -> None:
+    """Rename a log to ``<name>.1``, in place of the one that was set aside before."""
+    path.replace(path.with_name(path.name + ".1"))
 
 
 def last_lines(path: Path, count: int) -> list[str]:

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 from fink_broker.archive import AlertTable, Commit, DataFile, Layout
 from fink_broker.archive.hbase.open import open_archive
@@ -25,10 +24,12 @@ from fink_broker.archive.hbase.statistics import NightStatistics
 from fink_broker.archive.hbase.writing import Written, create_tables, write
 from fink_broker.archive.merged_night import MergedNight
 from fink_broker.config import Config
-from fink_broker.errors import ArchiveAway
+from fink_broker.stream.archive_marks import Marks
 from fink_broker.stream.archive_reading import Part, gathered, parts_of
+from fink_broker.stream.archive_start import mark_if_emptied, running_text
 from fink_broker.stream.archive_tally import ArchiveTally
 from fink_broker.stream.handoff import Intake
+from fink_broker.stream.patience import Patience, Stopped
 from fink_broker.stream.space import Space
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,10 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.2
 #: commits, and about how many alerts, taken in at once when the job has fallen behind
 MOST_COMMITS, MOST_ALERTS = 64, 20_000
-#: between two tries while HBase is away: the first, and the longest
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0
+#: between two looks whether HBase lacks nights
+LOOK_SECONDS = 10.0
+#: Refused alerts of a batch the log tells of; its commit names more.
+MOST_TOLD = 10
 
 
 def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> None:
@@ -48,16 +51,6 @@ def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> No
         Archiving(config, archive).run(stop, say)
     finally:
         archive.store.close()
-
-
-#: Refused alerts of a batch the log tells of; its commit names more.
-MOST_TOLD = 10
-
-Answer = TypeVar("Answer")
-
-
-class Stopped(Exception):
-    """The job was told to stop while HBase was away: the batch is written again at the next start."""
 
 
 class Archiving:
@@ -81,6 +74,7 @@ class Archiving:
         )
         self._intake = Intake(self.science, self.archived)
         self._statistics = NightStatistics(self.archived, archive)
+        self._marks = Marks(config)
         self._merged: set[str] = set()
         storage = config.storage
         # the embedded HBase writes below the state
@@ -88,28 +82,40 @@ class Archiving:
         self._space = Space(storage, folders)
 
     def run(self, stop: threading.Event, say: Callable[[str], None]) -> None:
-        """Run until told to stop; HBase's troubles are waited out.
+        """Take in commits until told to stop, while HBase comes and goes.
 
         Raises
         ------
-        FinkError
-            What went wrong, in a sentence.
+        ServiceError
+            If the HBase that answers is another broker's, or a table is removed.
+        DataError
+            If a file cannot be read.
         """
-        self.science.create()
-        self.archived.create()
+        for table in (self.science, self.archived):
+            table.create()
         patient = Patience(stop, say)
         say("starting: looking for HBase")
         try:
-            patient.insist(lambda: create_tables(self.archive))
-            self._intake.recover()
-            patient.insist(self._statistics.catch_up)
-            say("running")
+            self._begin(patient)
+            say(running_text(self._marks))
+            looked = time.monotonic()
             while not stop.wait(PAUSE_SECONDS):
                 commits = self._bite()
                 if commits and self._space.wait(stop, say):
                     self._process(commits, patient)
+                if time.monotonic() - looked > LOOK_SECONDS:
+                    say(running_text(self._marks))
+                    looked = time.monotonic()
         except Stopped:
             log.info("told to stop while HBase was away; the batch is written at the next start")
+
+    def _begin(self, patient: Patience) -> None:
+        """Find HBase, ours and with all tables, and go on where the job ended."""
+        patient.insist(lambda: create_tables(self.archive))
+        patient.insist(self.archive.schemas.require_own)
+        self._intake.recover()
+        patient.insist(lambda: mark_if_emptied(self.archive, self.archived, self.science, self._marks))
+        patient.insist(self._statistics.catch_up)
 
     def _bite(self) -> list[Commit]:
         """Return the commits to take in at once: few when they are fresh, more when they have piled up."""
@@ -138,8 +144,11 @@ class Archiving:
 
     def _parts(self, commits: list[Commit], tally: ArchiveTally) -> Iterator[Part]:
         """Give the alerts of some commits, some at a time."""
+        # told once for all commits: a night that is merged meanwhile would be counted whole, and some of it before
+        nights = {night for commit in commits for night in commit.nights}
+        merged = {night: each for night in nights if (each := self.science.merged.read(night)) is not None}
         for commit in commits:
-            covered = self._merged_nights(commit)
+            covered = self._merged_nights(commit, merged)
             received = self._received(commit)
             tally.add_received({night: number for night, number in received.items() if night not in covered})
             for file in commit.files:
@@ -148,11 +157,11 @@ class Archiving:
                 else:
                     yield from parts_of(self.science, file)
 
-    def _merged_nights(self, commit: Commit) -> dict[str, MergedNight]:
-        """Return the nights whose merged files hold what a commit brought to them."""
-        merged = {night: self.science.merged.read(night) for night in commit.nights}
-        number = self.science.log.number_of(commit.id) if any(merged.values()) else None
-        return {night: each for night, each in merged.items() if each and number is not None and number < each.until}
+    def _merged_nights(self, commit: Commit, merged: Mapping[str, MergedNight]) -> dict[str, MergedNight]:
+        """Return the nights, of those that are merged, whose merged files hold what a commit brought to them."""
+        ours = {night: merged[night] for night in commit.nights if night in merged}
+        number = self.science.log.number_of(commit.id) if ours else None
+        return {night: each for night, each in ours.items() if number is not None and number < each.until}
 
     def _merged_parts(self, file: DataFile, merged: MergedNight, tally: ArchiveTally) -> Iterator[Part]:
         """Give the alerts of a night that was merged before the job got to it, all at the first file of it."""
@@ -199,41 +208,3 @@ class Archiving:
             for file in taken.files if taken else ():
                 received[file.partition] = received.get(file.partition, 0) + file.rows
         return received
-
-
-class Patience:
-    """Does what HBase is asked again and again until it answers.
-
-    Parameters
-    ----------
-    stop : threading.Event
-        Ends the waiting.
-    say : callable
-        Told what is waited for.
-    """
-
-    def __init__(self, stop: threading.Event, say: Callable[[str], None]) -> None:
-        self._stop, self._say = stop, say
-
-    def insist(self, ask: Callable[[], Answer]) -> Answer:
-        """Return what a function returns once it does not raise `ArchiveAway` any more.
-
-        Raises
-        ------
-        Stopped
-            If told to stop while HBase is away.
-        """
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                answer = ask()
-            except ArchiveAway as error:
-                self._say(f"waiting for HBase ({error.message})")
-                log.warning("%s", error)
-                if self._stop.wait(pause):
-                    raise Stopped from error
-                pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                if pause > FIRST_PAUSE:
-                    self._say("running")
-                return answer

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from fink_broker.archive import AlertTable, DataFile
 from fink_broker.archive.hbase.rows import places, wanted
-from fink_broker.archive.reading import leaves
+from fink_broker.archive.reading import leaves, undamaged
 
 #: Rows read at once: of an alert without images little is left.
 READ_ROWS = 512
@@ -38,8 +38,16 @@ class Part:
 
 
 def parts_of(table: AlertTable, file: DataFile, *, merged: bool = False) -> Iterator[Part]:
-    """Give the alerts of a file of the science table, in order."""
-    with table.storage.open(file.path) as stream:
+    """Give the alerts of a file of the science table, in order.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    FileNotFoundError
+        If it is gone: it may have been merged.
+    """
+    with undamaged(table, file), table.storage.open(file.path) as stream:
         parquet = pq.ParquetFile(stream, pre_buffer=False)
         columns = leaves(parquet, [*wanted(parquet.schema_arrow), ARRIVAL])
         first = 0

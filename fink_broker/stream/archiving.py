@@ -1,54 +1,73 @@
-"""Whole nights in HBase: written anew after they changed in Parquet, and told alert by alert for comparison."""
+"""Whole nights in HBase: written anew after they changed in Parquet."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from itertools import islice
+from dataclasses import dataclass
+from typing import TypeVar
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.progress import Progress
 
-from fink_broker.alert.survey import JD_UNIX_EPOCH, SURVEYS, Survey
-from fink_broker.archive import AlertTable, Layout
-from fink_broker.archive.hbase import cells, keys
+from fink_broker.alert.survey import SURVEYS
+from fink_broker.archive import AlertTable, DataFile, Layout
+from fink_broker.archive.following import taken
+from fink_broker.archive.hbase import cells
+from fink_broker.archive.hbase.keys import split_key
 from fink_broker.archive.hbase.open import open_archive
-from fink_broker.archive.hbase.packed import unpack
 from fink_broker.archive.hbase.reader import Archive
-from fink_broker.archive.hbase.rows import database_rows, index_keys, index_rows
+from fink_broker.archive.hbase.rows import Rows, database_rows, index_keys
 from fink_broker.archive.hbase.statistics import NightStatistics, Tally
-from fink_broker.archive.hbase.store import Cells
-from fink_broker.archive.hbase.tables import POSITION, main_keys, versions
+from fink_broker.archive.hbase.store import Row
+from fink_broker.archive.hbase.stored import readable
+from fink_broker.archive.hbase.tables import BY_TIME, POSITION, main_keys
 from fink_broker.archive.hbase.writing import create_tables, write
 from fink_broker.archive.reading import files_of_night
 from fink_broker.config import Config
 from fink_broker.errors import DataError
+from fink_broker.stream.archive_marks import Marks
+from fink_broker.stream.archive_night import (
+    IN_TIME,
+    ROWS_AT_ONCE,
+    ArchivedNight,
+    Numbers,
+    candid_of,
+    chunks,
+    hashes,
+    joined,
+    main_key,
+    unexpected,
+)
+from fink_broker.stream.archive_positions import Positions
 from fink_broker.stream.archive_reading import Part, gathered, parts_of
 
 log = logging.getLogger(__name__)
 
-#: Alerts compared and written at once.
-ALERTS_AT_ONCE = 2000
-#: Lists of a night's files that are tried, if files go while they are read.
-_TRIES = 5
-#: The table every alert is in, by time.
-_BY_TIME = "jd"
-
+T = TypeVar("T")
 #: objectId, jd (days) and candid of an alert.
 Identity = tuple[str, float, int]
-#: The key of an alert in the table by time, and jd, objectId and candid as it has them.
-Filed = tuple[bytes, str, str, str]
+#: Lists of a night's files that are tried, if files go while they are read.
+_TRIES = 5
 
 
-def rewrite_night(config: Config, night: str, console: Console | None = None, archive: Archive | None = None) -> int:
+def rewrite_night(
+    config: Config,
+    night: str,
+    console: Console | None = None,
+    archive: Archive | None = None,
+    *,
+    candids: Collection[int] | None = None,
+) -> int:
     """Write a night to HBase as it is in the science table now; return how many alerts were written.
 
-    Index rows that no longer hold are removed, and so are alerts the science table does not have any more. It can be
-    cut short at any instant and done again. Memory does not grow with the night, but for 8 bytes an alert.
+    Index rows that no longer hold are removed, and so are alerts the science table does not have any more; those the
+    archive job writes meanwhile stay. It can be cut short at any instant and done again. Memory does not grow with the
+    night, but for 16 bytes an alert and table. Of a night that was removed from the science table for its age HBase
+    keeps all it has; alerts that came late are written.
 
     Parameters
     ----------
@@ -60,6 +79,8 @@ def rewrite_night(config: Config, night: str, console: Console | None = None, ar
         Told how far it is.
     archive : Archive, optional
         The database, if it is open.
+    candids : collection of int, optional
+        Alerts that differ, where it is known which: only these are written, and nothing is counted anew.
 
     Raises
     ------
@@ -68,8 +89,9 @@ def rewrite_night(config: Config, night: str, console: Console | None = None, ar
     DataError
         If files of the night cannot be read.
     """
-    with _opened(config, archive) as opened:
-        return _Rewriting(config, night, opened).run(console)
+    with opened(config, archive) as database:
+        rewriting = _Rewriting(config, night, database)
+        return rewriting.run(console) if candids is None else rewriting.run_some(candids, console)
 
 
 def hbase_candids(config: Config, night: str, archive: Archive | None = None) -> Iterator[Identity]:
@@ -82,25 +104,36 @@ def hbase_candids(config: Config, night: str, archive: Archive | None = None) ->
     ArchiveAway
         If HBase does not answer.
     """
-    with _opened(config, archive) as opened:
-        for chunk in _chunks(_filed(opened, night, SURVEYS[config.survey]), ALERTS_AT_ONCE):
-            found = opened.store.get(opened.name(""), [_main_key(each) for each in chunk], [cells.CUTOUT_CELL])
-            for (_, jd, object_id, candid), row in zip(chunk, found, strict=True):
+    with opened(config, archive) as database:
+        for chunk in chunks(ArchivedNight(database, night, SURVEYS[config.survey]).rows(), ROWS_AT_ONCE):
+            main = [main_key(key) for key, _ in chunk]
+            found = database.store.get(database.name(""), main, [cells.CUTOUT_CELL])
+            for key, row in zip(main, found, strict=True):
                 if row:
+                    object_id, jd, candid = split_key(key)
                     yield object_id, float(jd), int(candid)
 
 
 @contextmanager
-def _opened(config: Config, archive: Archive | None) -> Iterator[Archive]:
+def opened(config: Config, archive: Archive | None) -> Iterator[Archive]:
     """Give the archive, and close it if it was opened for this."""
     if archive is not None:
         yield archive
         return
-    opened = open_archive(config)
+    database = open_archive(config)
     try:
-        yield opened
+        yield database
     finally:
-        opened.store.close()
+        database.close()
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """How far the archive job has come: numbers of the first commits it has not made, and not taken in."""
+
+    archived: int
+    science: int
+    raw: int
 
 
 class _Rewriting:
@@ -108,7 +141,9 @@ class _Rewriting:
 
     def __init__(self, config: Config, night: str, archive: Archive) -> None:
         layout = Layout(config.storage.online)
-        self._night, self._archive, self._survey = night, archive, SURVEYS[config.survey]
+        self._night, self._archive, self._marks = night, archive, Marks(config)
+        self._there = ArchivedNight(archive, night, SURVEYS[config.survey])
+        self._positions = Positions(archive)
         self._raw, self._science, self._archived = (
             AlertTable(layout.table(name)) for name in ("raw", "science", "archived")
         )
@@ -116,158 +151,185 @@ class _Rewriting:
     def run(self, console: Console | None) -> int:
         """Write what there is, remove what there was, set the record of the night."""
         create_tables(self._archive)
+        mark = self._marks.read(self._night)
+        # in this order: whatever the job archives from here on is neither removed nor counted here
+        before, job = self._there.key_hashes(), self._taken()
         for _ in range(_TRIES):
             try:
-                written, tally = self._write(console)
+                written, expected, tally = self._write(job, console)
                 break
             except FileNotFoundError:  # merged meanwhile
                 log.info("files of night %s were replaced while they were read", self._night)
         else:
-            raise DataError(
-                f"Files of night {self._night} are gone.", f"`fink archive check --night {self._night}` tells which."
-            )
-        gone = self._remove_lost(np.sort(written))
-        received = sum(file.rows for file in files_of_night(self._raw, self._night))
-        total = (tally + Tally.received(received)).as_whole()
-        NightStatistics(self._archived, self._archive).replace(self._night, total)
-        log.info("night %s: %s alerts written, %s removed", self._night, len(written), gone)
-        return len(written)
+            raise self._gone()
+        gone = 0
+        if not self._science.merged.removed(self._night):  # else science has only what came late
+            gone = self._remove_lost(before, expected)
+            total = (tally + Tally.received(self._received(job.raw))).as_whole()
+            NightStatistics(self._archived, self._archive).replace(self._night, total, job.archived)
+        self._marks.remove(self._night, mark)
+        log.info("night %s: %s alerts written, %s removed", self._night, written, gone)
+        return written
 
-    def _write(self, console: Console | None) -> tuple[np.ndarray, Tally]:
-        """Write the night as it is; return the candids, and what they come to."""
-        files = files_of_night(self._science, self._night)
-        candids, tally = [np.empty(0, np.int64)], Tally()
-        parts = (part for file in files for part in parts_of(self._science, file))
-        for part in _shown(gathered(parts, ALERTS_AT_ONCE), sum(file.rows for file in files), self._night, console):
+    def run_some(self, candids: Collection[int], console: Console | None) -> int:
+        """Write some of the alerts there are."""
+        create_tables(self._archive)
+        mark = self._marks.read(self._night)
+        wanted = pa.array(sorted(candids), pa.int64())
+        for _ in range(_TRIES):
+            written = 0
+            try:
+                files = files_of_night(self._science, self._night)
+                total = sum(file.rows for file in files)
+                parts = self._parts(files)
+                for part in shown(parts, lambda each: len(each.alerts), total, f"{self._night} to HBase", console):
+                    here = pc.is_in(part.alerts["candid"], value_set=wanted)
+                    rows = database_rows(part.alerts.filter(here), part.places.filter(here.combine_chunks()))
+                    self._write_rows(rows)
+                    written += rows.count
+                break
+            except FileNotFoundError:  # merged meanwhile
+                log.info("files of night %s were replaced while they were read", self._night)
+        else:
+            raise self._gone()
+        self._marks.remove(self._night, mark)
+        return written
+
+    def _gone(self) -> DataError:
+        return DataError(
+            f"Files of night {self._night} are gone.", f"`fink archive check --night {self._night}` tells which."
+        )
+
+    def _taken(self) -> _Taken:
+        """Return how far the job has come."""
+        while True:
+            archived, science = self._archived.log.end(), taken(self._science, self._archived)
+            if self._archived.log.end() == archived:  # else it made a commit while we looked
+                break
+        for number in range(science - 1, -1, -1):
+            (commit,) = self._science.log.read_from(number, 1)
+            if commit.inputs:
+                found = (self._raw.log.number_of(name) for name in commit.inputs)
+                return _Taken(archived, science, max((raw + 1 for raw in found if raw is not None), default=0))
+        return _Taken(archived, science, 0)
+
+    def _received(self, until: int) -> int:
+        """Return how many alerts of the night commits of the raw table below a number brought."""
+        commits = self._raw.log.touching(lambda number, night: night == self._night and number < until)
+        return sum(file.rows for _, commit in commits for file in commit.files if file.partition == self._night)
+
+    def _files(self, until: int) -> tuple[list[DataFile], list[DataFile]]:
+        """Return the night's files: those of commits below a number and merged ones, and those that came later."""
+        merged = self._science.merged.read(self._night)
+        first = merged.until if merged else 0
+        known: list[DataFile] = merged.data_files() if merged else []
+        late: list[DataFile] = []
+        for number, commit in self._science.log.touching(lambda _, night: night == self._night, first):
+            (known if number < until else late).extend(file for file in commit.files if file.partition == self._night)
+        return known, late
+
+    def _write(self, job: _Taken, console: Console | None) -> tuple[int, dict[str, Numbers], Tally]:
+        """Write the night as it is.
+
+        Returns
+        -------
+        written : int
+            How many alerts were written.
+        expected : dict
+            `hashes` of the keys they have, by table.
+        tally : Tally
+            What those alerts come to that the job had taken in.
+        """
+        known, late = self._files(job.science)
+        written, tally = 0, Tally()
+        expected: dict[str, list[Numbers]] = {table.suffix: [] for table in IN_TIME}
+        counted = ((True, part) for part in self._parts(known))
+        uncounted = ((False, part) for part in self._parts(late))
+        every = (each for some in (counted, uncounted) for each in some)
+        total = sum(file.rows for file in [*known, *late])
+        for counts, part in shown(every, lambda each: len(each[1].alerts), total, f"{self._night} to HBase", console):
             rows = database_rows(part.alerts, part.places)
-            for alerts in rows.alerts:
-                self._remove_outdated(alerts)
-                candids.append(alerts["i:candid"].to_numpy())
-                tally += Tally.of(alerts)
+            self._write_rows(rows)
+            written += rows.count
+            for table_rows in rows.tables:
+                if table_rows.suffix in expected:
+                    expected[table_rows.suffix].append(hashes(key for key, _ in table_rows.rows))
+            if counts:
+                tally = sum((Tally.of(alerts) for alerts in rows.alerts), tally)
             for refused in rows.refused:
                 log.warning("alert %s of %s cannot be archived: %s", refused.candid, refused.place, refused.reason)
-            write(self._archive, rows)
-        return np.concatenate(candids), tally
+        return written, {suffix: joined(parts) for suffix, parts in expected.items()}, tally
+
+    def _parts(self, files: Iterable[DataFile]) -> Iterator[Part]:
+        return gathered((part for file in files for part in parts_of(self._science, file)), ROWS_AT_ONCE)
+
+    def _write_rows(self, rows: Rows) -> None:
+        """Write some alerts, and remove what they had before and have no longer."""
+        for alerts in rows.alerts:
+            self._remove_outdated(alerts)
+        write(self._archive, rows)
+        latest = {
+            key: row[cells.ALERT_CELL]
+            for part in rows.tables
+            if part.suffix == POSITION.suffix
+            for key, row in part.rows
+        }
+        self._positions.mend(latest, rows.schemas)
 
     def _remove_outdated(self, alerts: pa.Table) -> None:
         """Remove index rows that alerts had and have no longer, such as those of a class they were in."""
-        store = self._archive.store
-        before = self._stored(main_keys(alerts))
-        if before is None:
+        found = self._archive.store.get(self._archive.name(""), main_keys(alerts), [cells.ALERT_CELL])
+        before, good = readable([row[cells.ALERT_CELL] for row in found if row], self._archive.schemas.read)
+        if not good:
             return
         now = index_keys(alerts)
         for suffix, old in index_keys(before).items():
-            outdated = sorted(set(old) - set(now[suffix]))
-            if outdated and suffix != POSITION.suffix:  # where an alert is does not change, and others share it
-                store.delete(self._archive.name(suffix), outdated)
+            if suffix != POSITION.suffix:  # others share it: it is looked at once all are written
+                self._delete(suffix, sorted(set(old) - set(now[suffix])))
 
-    def _stored(self, main: list[bytes]) -> pa.Table | None:
-        """Return the alerts of some keys as HBase has them, None if it has none of them."""
-        found = self._archive.store.get(self._archive.name(""), main, [cells.ALERT_CELL])
-        rows = [row[cells.ALERT_CELL] for row in found if row]
-        try:
-            return unpack(rows, self._archive.schemas.read) if rows else None
-        except DataError as error:
-            log.warning("alerts in HBase cannot be read, and are replaced: %s", error)
-            return None
-
-    def _remove_lost(self, kept: np.ndarray) -> int:
-        """Remove alerts of the night that the science table does not have; return how many."""
+    def _remove_lost(self, before: dict[str, Numbers], expected: dict[str, Numbers]) -> int:
+        """Remove what the science table does not have, of that which was there before; return how many alerts."""
         removed = 0
-        for chunk in _chunks(_filed(self._archive, self._night, self._survey), ALERTS_AT_ONCE):
-            candids = np.array([int(entry[-1]) for entry in chunk], dtype=np.int64)
-            lost = [entry for entry, known in zip(chunk, np.isin(candids, kept), strict=True) if not known]
-            if lost:
-                self._remove(lost)
-                removed += len(lost)
+        for lost in self._unexpected(BY_TIME.suffix, before, expected):
+            self._remove(lost)
+            removed += len(lost)
+        for suffix in expected:
+            for left_over in self._unexpected(suffix, before, expected):
+                self._delete(suffix, [key for key, _ in left_over])
         return removed
 
-    def _remove(self, lost: list[Filed]) -> None:
-        store, main = self._archive.store, [_main_key(entry) for entry in lost]
-        before = self._stored(main)
-        store.delete(self._archive.name(""), main)
-        if before is not None:
-            for suffix, outdated in index_keys(before).items():
-                if outdated and suffix != POSITION.suffix:
-                    store.delete(self._archive.name(suffix), outdated)
-            self._uncover(before)
-        store.delete(self._archive.name(_BY_TIME), [entry[0] for entry in lost])
+    def _unexpected(self, suffix: str, before: dict[str, Numbers], expected: dict[str, Numbers]) -> Iterator[list[Row]]:
+        (table,) = (table for table in IN_TIME if table.suffix == suffix)
+        return unexpected(self._there.rows(table), lambda row: row[0], expected[suffix], before[suffix])
 
-    def _uncover(self, lost: pa.Table) -> None:
-        """Put the latest alert that is left where a lost one is the latest of its object; where none is left, nothing.
+    def _remove(self, lost: list[Row]) -> None:
+        """Remove alerts: the row by time last, so that a removal that is cut short is found again and goes on."""
+        main = [main_key(key) for key, _ in lost]
+        found = self._archive.store.get(self._archive.name(""), main, [cells.ALERT_CELL])
+        candids = frozenset(candid_of(key) for key, _ in lost)
+        # the row by time has all the columns that keys are made of
+        for packed in ([row[cells.ALERT_CELL] for row in found if row], [row[cells.ALERT_CELL] for _, row in lost]):
+            alerts, good = readable(packed, self._archive.schemas.read)
+            for suffix, outdated in (index_keys(alerts) if good else {}).items():
+                if suffix == POSITION.suffix:
+                    self._positions.mend(dict.fromkeys(outdated), lost=candids)
+                elif suffix != BY_TIME.suffix:
+                    self._delete(suffix, outdated)
+        self._delete("", main)
+        self._delete(BY_TIME.suffix, [key for key, _ in lost])
 
-        What is put, or the removal, gets the version of the lost alert, so that whatever is newer stays. A row that has
-        stood in for a lost alert before is of a later version than its own: it is replaced as of now.
-        """
-        lost = lost.filter(pa.array(POSITION.takes(lost)))
-        if not len(lost):
-            return
-        left = self._archive.alerts(sorted(set(lost["i:objectId"].to_pylist())))
-        latest = self._latest(left.filter(pa.array(POSITION.takes(left)))) if len(left) else {}
-        newest: dict[bytes, int] = {}
-        for key, version in zip(POSITION.keys(lost), versions(lost).tolist(), strict=True):
-            newest[key] = max(version, newest.get(key, 0))
-        for key, version in newest.items():
-            self._set_position(key, latest.get(key), version)
-        candids = set(lost["i:candid"].to_pylist())
-        for key, candid in self._positions(list(newest)).items():
-            if candid in candids:
-                self._set_position(key, latest.get(key), None)
-
-    def _set_position(self, key: bytes, row: Cells | None, version: int | None) -> None:
-        table = self._archive.name(POSITION.suffix)
-        if row is None:
-            self._archive.store.delete(table, [key], version)
-        else:
-            self._archive.store.put(table, [(key, row)], version)
-
-    def _positions(self, position_keys: list[bytes]) -> dict[bytes, int]:
-        """Return the candid of the alert in each row of the table of positions that is there."""
-        found = self._archive.store.get(self._archive.name(POSITION.suffix), position_keys, [cells.ALERT_CELL])
-        there = {key: row[cells.ALERT_CELL] for key, row in zip(position_keys, found, strict=True) if row}
-        if not there:
-            return {}
-        candids = unpack(list(there.values()), self._archive.schemas.read, ["i:candid"])["i:candid"].to_pylist()
-        return dict(zip(there, candids, strict=True))
-
-    def _latest(self, alerts: pa.Table) -> dict[bytes, Cells]:
-        """Return the rows alerts have in the table of positions, by key."""
-        schemas: dict[str, pa.Schema] = {}
-        parts = index_rows(POSITION, alerts, schemas)
-        for schema in schemas.values():
-            self._archive.schemas.keep(schema)
-        return {key: row for part in parts for key, row in part.rows}
+    def _delete(self, suffix: str, row_keys: list[bytes]) -> None:
+        if row_keys:
+            self._archive.store.delete(self._archive.name(suffix), row_keys)
 
 
-def _filed(archive: Archive, night: str, survey: Survey) -> Iterator[Filed]:
-    """Give key, jd, objectId and candid of every alert of a night in the table by time, as texts."""
-    start = datetime.strptime(night, "%Y%m%d").replace(tzinfo=UTC).timestamp() / 86400.0 + JD_UNIX_EPOCH
-    first = start - survey.night_offset_days
-    for salted in keys.time_ranges(None, first, first + 1.0):
-        for key, _ in archive.store.scan(archive.name(_BY_TIME), salted, [cells.ALERT_CELL]):
-            _, jd, object_id, candid = keys.split_key(key)
-            if float(jd) < first + 1.0:
-                yield key, jd, object_id, candid
-
-
-def _main_key(filed: Filed) -> bytes:
-    _, jd, object_id, candid = filed
-    return f"{keys.part(object_id)}_{jd}_{candid}".encode()
-
-
-def _chunks(items: Iterable[Filed], number: int) -> Iterator[list[Filed]]:
-    each = iter(items)
-    while chunk := list(islice(each, number)):
-        yield chunk
-
-
-def _shown(parts: Iterable[Part], rows: int, night: str, console: Console | None) -> Iterator[Part]:
-    """Give parts, and show how many alerts have been."""
-    if console is None:
-        yield from parts
+def shown(items: Iterable[T], size: Callable[[T], int], total: int, text: str, console: Console | None) -> Iterator[T]:
+    """Give items, and show how many of all their alerts have been."""
+    if console is None or not console.is_terminal:
+        yield from items
         return
     with Progress(*Progress.get_default_columns(), console=console, transient=True) as progress:
-        task = progress.add_task(f"{night} to HBase", total=rows)
-        for part in parts:
-            yield part
-            progress.advance(task, len(part.alerts))
+        task = progress.add_task(text, total=total)
+        for item in items:
+            yield item
+            progress.advance(task, size(item))

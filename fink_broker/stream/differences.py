@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fink_broker.science.outcome import MADE_WITH
+from fink_broker.science.crossmatch.tables import FAIL
+from fink_broker.science.outcome import FAILED, MADE_WITH
 
 #: Columns that differ at each run and say nothing of the alert, and what is compared by itself.
 PASSED_OVER = frozenset((
@@ -48,8 +50,11 @@ class Changes:
         By module: version and digests as they were, and as they are; empty where there is none.
     topics : dict of str to list of int
         By topic: alerts it gains and loses, against what was recorded when they were filtered.
-    unfiltered, without_alert : int
-        Alerts that the topics table does not know, and rows of it whose alerts are gone.
+    unfiltered, without_alert : list of int
+        Candids of alerts that the topics table does not know, and of rows of it whose alerts are gone.
+    failures : dict of str to list of int
+        By module that failed, and by column of labels that say nobody could be asked: of the alerts that are in both,
+        in how many it did then, and in how many now.
     """
 
     before: int = 0
@@ -59,31 +64,46 @@ class Changes:
     columns: dict[str, Difference] = field(default_factory=dict)
     versions: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     topics: dict[str, list[int]] = field(default_factory=dict)
-    unfiltered: int = 0
-    without_alert: int = 0
+    unfiltered: list[int] = field(default_factory=list)
+    without_alert: list[int] = field(default_factory=list)
+    failures: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def any(self) -> bool:
         """Whether the night in the science table would be another one."""
         return bool(self.gained or self.lost or self.columns or self.versions)
 
-    def compare(self, old: pa.Table, new: pa.Table) -> None:
+    @property
+    def worse(self) -> dict[str, tuple[int, int]]:
+        """What fails in more alerts than it did, of those that are in both: in how many then and now."""
+        return {name: (then, now) for name, (then, now) in sorted(self.failures.items()) if now > then}
+
+    def compare(self, old: Sequence[pa.Table], new: Sequence[pa.Table]) -> None:
         """Hold the same part of a night, as it was and as it is, against each other.
 
         Parameters
         ----------
-        old, new : pyarrow.Table
-            Science columns of alerts, with ``candid``; in any order.
+        old, new : sequence of pyarrow.Table
+            Science columns of alerts, with ``candid``, in any order; a table for each schema that goes with no other.
         """
-        self.before += len(old)
-        self.now += len(new)
-        here, there = _match(_candids(old), _candids(new))
-        self.lost += len(old) - len(here)
-        self.gained += len(new) - len(there)
-        if not len(here):
-            return
-        old, new = old.take(pa.array(here)), new.take(pa.array(there))
+        self.before += sum(map(len, old))
+        self.now += sum(map(len, new))
+        self.lost += sum(map(len, old))
+        self.gained += sum(map(len, new))
+        for one in old:
+            for other in new:
+                here, there = _match(_candids(one), _candids(other))
+                if len(here):
+                    self.lost -= len(here)
+                    self.gained -= len(there)
+                    self._compare_alerts(one.take(pa.array(here)), other.take(pa.array(there)))
+
+    def _compare_alerts(self, old: pa.Table, new: pa.Table) -> None:
+        """Compare values of the same alerts, in the same order."""
         self._compare_versions(old, new)
+        for place, rows in enumerate((old, new)):
+            for name, number in failures(rows).items():
+                self.failures.setdefault(name, [0, 0])[place] += number
         for name in dict.fromkeys([*new.column_names, *old.column_names]):
             if name not in PASSED_OVER:
                 self._compare_column(name, old, new)
@@ -102,8 +122,8 @@ class Changes:
         """
         then = _candids(told)
         here, there = _match(then, candids)
-        self.unfiltered += len(candids) - len(there)
-        self.without_alert += len(then) - len(here)
+        self.unfiltered += np.delete(candids, there).tolist()
+        self.without_alert += np.delete(then, here).tolist()
         names, owners = np.empty(0, object), then[:0]
         if len(told):
             lists = _column(told, "topics")
@@ -142,6 +162,19 @@ class Changes:
         if not found.example:
             candid = new["candid"][first].as_py()
             found.example = f"{candid}: {_shown(one[first].as_py())} → {_shown(other[first].as_py())}"
+
+
+def failures(rows: pa.Table) -> dict[str, int]:
+    """Return in how many alerts each module failed, and in how many a column of labels says nobody could be asked."""
+    found: Counter[str] = Counter()
+    if FAILED in rows.column_names:
+        named = pc.value_counts(pc.list_flatten(_column(rows, FAILED)))
+        found.update({str(entry["values"]): entry["counts"] for entry in named.to_pylist()})
+    for name in rows.column_names:
+        if pa.types.is_string(rows.schema.field(name).type):
+            failed = pc.match_substring_regex(rows[name], f"^{FAIL}( |$)")
+            found[name] += pc.sum(failed.fill_null(False)).as_py() or 0
+    return dict(found)
 
 
 def differing(one: pa.Array, other: pa.Array) -> Mask:

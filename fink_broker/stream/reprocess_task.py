@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,16 +18,19 @@ import pyarrow.parquet as pq
 from fink_broker.alert.table import struct_from_table
 from fink_broker.archive.additions import with_column
 from fink_broker.archive.commits import DataFile
+from fink_broker.archive.merging import reading
 from fink_broker.archive.reading import read_rows
 from fink_broker.archive.table import AlertTable
 from fink_broker.config import Config
-from fink_broker.errors import DataError
+from fink_broker.errors import ServiceError
 from fink_broker.science import outcome
 from fink_broker.science.pipeline import Pipeline
 from fink_broker.science.registry import GROUPS, build_pipeline, select
 from fink_broker.stream.enrich import enrich, failed_cut
 from fink_broker.stream.science_task import WRITING
 
+#: between two looks whether the process that started this one is still there
+LOOK_SECONDS = 0.5
 #: Columns that name modules.
 _NAMING = (outcome.FAILED, outcome.SKIPPED, outcome.NOTHING)
 
@@ -69,6 +76,8 @@ def run_portion(portion: Portion) -> Portioned:
     ------
     DataError
         If a file cannot be read.
+    ServiceError
+        If what came out cannot be written.
     """
     config = Config.model_validate_json(portion.settings)
     table = AlertTable(portion.table)
@@ -76,19 +85,28 @@ def run_portion(portion: Portion) -> Portioned:
     cuts: dict[str, int] = {}
     alerts = 0
     for file in portion.files:
-        try:
-            for rows in read_rows(table, file, rows=config.science.batch_alerts):
-                made, dropped = _again(rows, portion, config)
-                alerts += len(rows)
-                for name in dropped:
-                    cuts[name] = cuts.get(name, 0) + 1
-                path = f"{portion.target}-{len(files):05d}.parquet"
-                pq.write_table(made, path, **WRITING)
-                files.append(path)
-        except (OSError, pa.ArrowException) as error:
-            text = " ".join(str(error).split())[:200]
-            raise DataError(f"{table.storage.uri(file.path)} cannot be read: {text}.", "Nothing was changed.") from None
+        for rows in _rows(table, file, config.science.batch_alerts):
+            made, dropped = _again(rows, portion, config)
+            alerts += len(rows)
+            for name in dropped:
+                cuts[name] = cuts.get(name, 0) + 1
+            path = f"{portion.target}-{len(files):05d}.parquet"
+            _write(made, path)
+            files.append(path)
     return Portioned(tuple(files), alerts, cuts)
+
+
+def end_with_parent() -> None:
+    """Have this process end when the one that started it does, also by a kill; what stops that one is left to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def redone(pipeline: Pipeline, names: Sequence[str]) -> tuple[str, ...]:
@@ -151,6 +169,19 @@ def replace_columns(
 
 def _lists(rows: pa.Table, name: str) -> list[Any]:
     return rows[name].to_pylist() if name in rows.column_names else [None] * len(rows)
+
+
+def _rows(table: AlertTable, file: DataFile, rows: int) -> Iterator[pa.Table]:
+    with reading(table, file):
+        yield from read_rows(table, file, rows=rows)
+
+
+def _write(rows: pa.Table, path: str) -> None:
+    try:
+        pq.write_table(rows, path, **WRITING)
+    except OSError as error:
+        text = " ".join(str(error).split())[:200]
+        raise ServiceError(f"{path} could not be written: {text}.", "Is there room on the disk?") from None
 
 
 def _again(rows: pa.Table, portion: Portion, config: Config) -> tuple[pa.Table, list[str]]:

@@ -25,27 +25,36 @@ from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.archive import AlertTable, DataFile, Layout
 from fink_broker.archive.additions import TrackletNames
 from fink_broker.archive.buckets import Buckets, bounds_of, keys_of
-from fink_broker.archive.following import settled, taken
-from fink_broker.archive.merging import Progress, check_room, piles, reading, scratch, united_pile
-from fink_broker.archive.night_writer import NightWriter, committed_paths
-from fink_broker.archive.reading import files_of_night, read_rows
-from fink_broker.archive.uniting import conform, families, united_schemas
+from fink_broker.archive.merging import (
+    Progress,
+    check_room,
+    clear_leftovers,
+    piles,
+    reading,
+    scratch,
+    united_pile,
+    writing,
+)
+from fink_broker.archive.night_writer import NightWriter
+from fink_broker.archive.reading import files_below, files_of_night
+from fink_broker.archive.uniting import families
 from fink_broker.config import Config
-from fink_broker.errors import ServiceError, UsageError
+from fink_broker.errors import ServiceError
 from fink_broker.filters.engine import Engine
 from fink_broker.filters.registry import find_filters
 from fink_broker.filters.topics_file import TopicsFile
 from fink_broker.filters.users.switches import Switches
 from fink_broker.science.registry import build_pipeline, select
+from fink_broker.stream.archive_marks import Marks
 from fink_broker.stream.differences import Changes
-from fink_broker.stream.reprocess_task import Portion, Portioned, redone, run_portion
+from fink_broker.stream.reprocess_checks import check_that_raw_has_all, end_of_science, no_such_night, some_columns
+from fink_broker.stream.reprocess_task import Portion, Portioned, end_with_parent, redone, run_portion
 
 #: Alerts a process takes at once.
 PORTION_ALERTS = 2000
 WORKERS = 2
 #: Of alerts of each kind kept in memory.
 PILE_BYTES = 96 * 1024**2
-_THIN_ROWS = 8192
 
 
 @dataclass
@@ -62,12 +71,15 @@ class Reprocessed:
         What differs.
     generation : int
         Of the night's files; 0 if they were not replaced.
+    refused : bool
+        Whether they were not because more fails than did, and that was not accepted.
     """
 
     alerts: int = 0
     cuts: Counter[str] = field(default_factory=Counter)
     changes: Changes = field(default_factory=Changes)
     generation: int = 0
+    refused: bool = False
 
 
 def reprocess(
@@ -76,6 +88,7 @@ def reprocess(
     modules: Sequence[str] = (),
     *,
     dry_run: bool = False,
+    accept_failures: bool = False,
     progress: Progress = lambda _done, _all: None,
 ) -> Reprocessed:
     """Run cuts, science and filters over a night again, and replace its science files if they differ.
@@ -91,13 +104,16 @@ def reprocess(
         there are; none: cuts and all modules, for all raw alerts.
     dry_run : bool
         Whether only to tell what would change.
+    accept_failures : bool
+        Whether to replace the files also where a module fails in more alerts than it did: their values are lost.
     progress : callable
         Told how many alerts of how many are done.
 
     Raises
     ------
     UsageError
-        If there is no such night, a later job has not taken it in, or the table is being merged.
+        If there is no such night, a later job has not taken it in, or the table is being merged; or if science has
+        alerts that raw has no longer, and they were to be made from these.
     ConfigError
         If there is no such module.
     DataError
@@ -111,15 +127,19 @@ def reprocess(
     layout = Layout(config.storage.online)
     raw, science, topics = (AlertTable(layout.table(name)) for name in ("raw", "science", "topics"))
     with science.merged.alone(), raw.merged.alone():
-        end, taken_in = _end(layout, raw, science, night)
-        files = files_of_night(science, night) if chosen else _raw_files(raw, night, taken_in)
-        if not files:
-            raise UsageError(f"The broker holds no alerts of the night {night}.", "`fink merge` tells which it has.")
+        end, taken_in = end_of_science(layout, raw, science, night)
+        files = files_of_night(science, night) if chosen else files_below(raw, night, taken_in)
+        if not files and not files_of_night(science, night):
+            raise no_such_night(layout, night)
+        if not chosen:
+            check_that_raw_has_all(raw, files, science, night)
+        clear_leftovers(science, night)
         check_room(science, sum(file.bytes for file in files), config.storage.min_free_gib)
-        with scratch(science, night) as folder, _judges(config) as engine:
+        with writing(science, night), scratch(science, night) as folder, _judges(config) as engine:
             again = _Night(config, night, science, topics, folder)
             again.take(science if chosen else raw, files, chosen, progress)
-            return again.finish(engine, end, dry_run=dry_run)
+            whole = not chosen and not raw.merged.removed(night)
+            return again.finish(engine, end, dry_run=dry_run, accept_failures=accept_failures, whole=whole)
 
 
 class _Night:
@@ -135,7 +155,7 @@ class _Night:
 
     def take(self, source: AlertTable, files: Sequence[DataFile], modules: tuple[str, ...], progress: Progress) -> None:
         """Make science alerts of some files, and put all there is of the night on piles."""
-        keys = [keys_of(rows) for file in files for rows in _thin(source, file, ["objectId"])]
+        keys = [keys_of(rows) for file in files for rows in some_columns(source, file, ["objectId"])]
         number = piles(sum(file.bytes for file in files), self._config.storage.file_mib)
         bounds = bounds_of(np.concatenate(keys), number)
         self._piles = {name: Buckets(self._folder / name, bounds, PILE_BYTES) for name in ("new", "old", "told")}
@@ -145,27 +165,42 @@ class _Night:
             self._piles["new"].add(rows)
         for file in files_of_night(self._science, self._night):
             names = science_names(_schema(self._science, file))
-            for rows in _thin(self._science, file, names):
+            for rows in some_columns(self._science, file, names):
                 self._piles["old"].add(rows)
         for file in files_of_night(self._topics, self._night):
-            for rows in _thin(self._topics, file, ["candid", "objectId", "topics"]):
+            for rows in some_columns(self._topics, file, ["candid", "objectId", "topics"]):
                 self._piles["told"].add(rows)
 
-    def finish(self, engine: Engine, until: int, *, dry_run: bool) -> Reprocessed:
-        """Compare, judge and write pile after pile; put the files in force if anything differs."""
+    def finish(self, engine: Engine, until: int, *, dry_run: bool, accept_failures: bool, whole: bool) -> Reprocessed:
+        """Compare, judge and write pile after pile; put the files in force if anything differs.
+
+        Parameters
+        ----------
+        engine : Engine
+            The filters.
+        until : int
+            Number of the first science commit that is not in the files.
+        dry_run, accept_failures : bool
+            As in `reprocess`.
+        whole : bool
+            Whether all alerts of the night were made anew, also those that were removed for their age.
+        """
         changes = self._result.changes
         with NightWriter(self._science, self._night) as writer:
             for number in range(len(self._piles["new"])):
                 made = [self._tracklets.add(rows, "") for rows in self._piles["new"].take(number)]
                 parts = list(united_pile(made, self._schemas))
-                new = _together([part.select(science_names(part.schema)) for part in parts])
-                changes.compare(_together(self._piles["old"].take(number)), new)
-                self._judge(engine, _together(self._piles["told"].take(number)), parts)
+                new = [part.select(science_names(part.schema)) for part in parts]
+                changes.compare(_by_family(self._piles["old"].take(number)), new)
+                self._judge(engine, _by_family(self._piles["told"].take(number)), parts)
                 for part in () if dry_run else parts:
                     writer.write(part)
-            if changes.any and not dry_run:
+            self._result.refused = bool(changes.worse) and not accept_failures
+            if changes.any and not dry_run and not self._result.refused:
+                Marks(self._config).set(self._night)
                 said = {"unfiltered": changes.unfiltered, "without_alert": changes.without_alert}
-                merged = writer.publish(until, changes.now, reprocessed=said, **self._tracklets.told())
+                details = {**self._tracklets.told(), **({"removed": False} if whole else {})}
+                merged = writer.publish(until, changes.now, reprocessed=said, **details)
                 self._result.generation = merged.generation
         return self._result
 
@@ -187,7 +222,7 @@ class _Night:
                 yield pq.ParquetFile(path).read(use_threads=False).replace_schema_metadata(None)
                 Path(path).unlink()
 
-    def _judge(self, engine: Engine, told: pa.Table, parts: Sequence[pa.Table]) -> None:
+    def _judge(self, engine: Engine, told: Sequence[pa.Table], parts: Sequence[pa.Table]) -> None:
         """Hold alerts against the filters in force, and that against what was recorded."""
         candids: list[np.ndarray] = [np.empty(0, np.int64)]
         passed: dict[str, list[np.ndarray]] = {}
@@ -200,41 +235,15 @@ class _Night:
         whole = {name: np.concatenate(masks) for name, masks in passed.items()}
         every = np.concatenate(candids)
         complete = {name: mask for name, mask in whole.items() if len(mask) == len(every)}  # not switched off half-way
-        self._result.changes.compare_topics(told, every, complete)
+        names = ["candid", "topics"]
+        rows = pa.concat_tables([part.select(names) for part in told]) if told else pa.table({})
+        self._result.changes.compare_topics(rows, every, complete)
 
 
 def science_names(schema: pa.Schema) -> list[str]:
     """Return the columns of science alerts that are none of the packet's, and the two that name the alert."""
     packet = {field["name"] for field in json.loads(ztf_reading_schema())["fields"]} | {"origin"}
     return [name for name in schema.names if name in ("candid", "objectId") or name not in packet]
-
-
-def _end(layout: Layout, raw: AlertTable, science: AlertTable, night: str) -> tuple[int, int]:
-    """Return up to which number there are science commits, and which raw ones these have taken in.
-
-    Raises
-    ------
-    UsageError
-        If alerts of the night have not been taken in by a later job.
-    """
-    while True:
-        end, taken_in = science.log.end(), taken(raw, science)
-        until, last = settled(layout, "science")
-        if science.log.end() == end:  # else a batch came while we looked
-            break
-    if committed_paths(science, night, max(until, science.merged.until(night)), end):
-        raise UsageError(
-            f"Alerts of the night {night} are in science, and not yet in {last}.",
-            "Wait until that job has caught up: `fink show` tells whether it runs.",
-        )
-    return end, taken_in
-
-
-def _raw_files(raw: AlertTable, night: str, until: int) -> list[DataFile]:
-    merged = raw.merged.read(night)
-    found = raw.log.touching(lambda number, name: name == night and number < until, merged.until if merged else 0)
-    late = [file for _, commit in found for file in commit.files if file.partition == night]
-    return [*(merged.data_files() if merged else []), *late]
 
 
 def _groups(files: Sequence[DataFile]) -> Iterator[tuple[DataFile, ...]]:
@@ -257,7 +266,8 @@ def _run(portions: Sequence[Portion]) -> Iterator[Portioned]:
     ServiceError
         If a process died.
     """
-    with ProcessPoolExecutor(min(WORKERS, len(portions)), multiprocessing.get_context("spawn")) as pool:
+    processes, spawn = min(WORKERS, len(portions)), multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, spawn, initializer=end_with_parent) as pool:
         try:
             for future in as_completed([pool.submit(run_portion, portion) for portion in portions]):
                 yield future.result()
@@ -279,27 +289,11 @@ def _judges(config: Config) -> Iterator[Engine]:
         yield engine
 
 
-def _thin(table: AlertTable, file: DataFile, paths: Sequence[str]) -> Iterator[pa.Table]:
-    """Give some columns of a file.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read.
-    """
-    with reading(table, file):
-        yield from read_rows(table, file, paths, _THIN_ROWS)
-
-
 def _schema(table: AlertTable, file: DataFile) -> pa.Schema:
     with reading(table, file), table.storage.open(file.path) as stream:
         return pq.read_schema(stream)
 
 
-def _together(parts: Sequence[pa.Table]) -> pa.Table:
-    """Return alerts of several schemas as one table, as far as these can be brought together."""
-    if not parts:
-        return pa.table({})
-    schema = families(part.schema for part in parts)[0]
-    fitting = [part for part in parts if united_schemas(schema, part.schema) == schema]
-    return pa.concat_tables([conform(part, schema) for part in fitting])
+def _by_family(parts: list[pa.Table]) -> list[pa.Table]:
+    """Return alerts as one table for each schema to which some of them can be brought; the list is emptied."""
+    return list(united_pile(parts, families(part.schema for part in parts)))

@@ -30,7 +30,6 @@ from fink_broker.service.ports import free_port
 
 UP_SECONDS = 30.0
 HBASE_SECONDS = 3.0
-_served: dict[str, Served] = {}
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,7 @@ class Served:
 def served_archive(
     hbase: HBaseServer, hbase_config: Config, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    """Return an API of the current generation over all real alerts; one for all modules that import this."""
-    if hbase.address in _served:
-        yield _served[hbase.address]
-        return
+    """Return an API of the current generation over all real alerts, shared by all tests of this run."""
     served = _filled(hbase_config, shared_data, tmp_path_factory.mktemp("api"))
     stop, up = threading.Event(), threading.Event()
 
@@ -88,12 +84,10 @@ def served_archive(
     thread = threading.Thread(target=run, args=(served.config, stop, say), name="api")
     thread.start()
     assert up.wait(UP_SECONDS)
-    _served[hbase.address] = served
     yield served
     stop.set()
     thread.join(UP_SECONDS)
     served.archive.close()
-    del _served[hbase.address]
 
 
 def _filled(hbase_config: Config, shared_data: Path, folder: Path) -> Served:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from api import served_archive  # noqa: F401 - a fixture
 from fink_client import FinkClient
 from pipeline import create_topic
 from rich.console import Console

@@ -9,18 +9,21 @@ import os
 import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from api import Served, served_archive  # noqa: F401  (a fixture)
+from api import Served
 from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.io import votable
 
+from fink_broker.archive.hbase import newest
 from fink_broker.archive.hbase.tables import STRANGE
+from fink_broker.portal import object_rows
 from fink_broker.portal.images import image_of
 from fink_broker.service.hbase import HBaseServer
 
@@ -29,7 +32,7 @@ EVERY = {"objectId": "ZTF", "startdate": "2018-01-01"}
 
 
 @pytest.fixture(scope="module")
-def served(served_archive: Served) -> Served:  # noqa: F811
+def served(served_archive: Served) -> Served:
     """The served API."""
     return served_archive
 
@@ -153,6 +156,26 @@ def asked(served: Served) -> dict[str, dict[str, object]]:
         "random": {"n": 3, "seed": 5, "columns": "i:objectId,i:jd"},
         "xmatch": {"catalog": catalog, "header": "RA,Dec,ID", "radius": 5},
     }
+
+
+def test_of_many_alerts_the_latest_come_and_their_columns_are_read_piece_by_piece(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = {"objectId": "ZTF", "withupperlim": "True"}
+    whole = rows(served, "objects", **question)
+    monkeypatch.setattr(newest, "FEW", 100)
+    monkeypatch.setattr(object_rows, "PIECE", 100)
+    assert rows(served, "objects", **question) == whole
+    jds = [row["i:jd"] for row in whole]
+    assert jds == sorted(jds, reverse=True)
+
+
+def test_every_recorded_column_may_be_named_at_once(served: Served, shared_data: Path) -> None:
+    recorded = json.loads((shared_data / "api" / "objects_ZTF19aaosfcb.json").read_text())["response"][0]
+    asked = {"objectId": busiest(served), "columns": ",".join(recorded)}
+    (row, *_) = rows(served, "objects", **asked)
+    assert set(row) == set(recorded)
+    assert served.get("objects", **asked).json()[0] == row
 
 
 def test_get_equals_post_on_every_route(served: Served) -> None:

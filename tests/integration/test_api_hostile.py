@@ -24,7 +24,7 @@ from fink_broker.portal.answering import Asked, Portal, answer, arguments_of
 from fink_broker.portal.body import from_body
 from fink_broker.portal.deadline import Deadline
 from fink_broker.portal.envelope import as_request_error, error_reply
-from fink_broker.portal.openapi import example_request
+from fink_broker.portal.examples import example_request
 from fink_broker.portal.providers.none import no_providers
 from fink_broker.portal.route import Argument, Generation, Route
 from fink_broker.portal.routes import routes_of

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from api import Served, served_archive  # noqa: F401 - a fixture
+from api import Served
 from astropy.io import fits
 from PIL import Image
 
@@ -24,7 +24,7 @@ from fink_broker.portal.resolver_files import load
 pytestmark = pytest.mark.integration
 
 
-def test_images_are_those_of_the_packets(served_archive: Served) -> None:  # noqa: F811
+def test_images_are_those_of_the_packets(served_archive: Served) -> None:
     served = served_archive
     for alert in served.science.select(["objectId", "candid", "cutoutScience"]).to_pylist()[::60]:
         asked = {"objectId": alert["objectId"], "candid": str(alert["candid"]), "kind": "Science"}
@@ -42,7 +42,7 @@ def test_images_are_those_of_the_packets(served_archive: Served) -> None:  # noq
     assert served.get("cutouts", objectId="ZTF99aaaaaaa", kind="Science").status_code == 404
 
 
-def test_asteroids(served_archive: Served) -> None:  # noqa: F811
+def test_asteroids(served_archive: Served) -> None:
     served = served_archive
     known = served.published.filter(pc.equal(served.published["d:roid"], 3))
     assert len(known) > 50
@@ -62,7 +62,7 @@ def test_asteroids(served_archive: Served) -> None:  # noqa: F811
     assert served.get("sso", n_or_d=name, withEphem="True").status_code == 400
 
 
-def test_names(served_archive: Served, tmp_path: Path) -> None:  # noqa: F811
+def test_names(served_archive: Served, tmp_path: Path) -> None:
     served = served_archive
     assert served.get("resolver", resolver="tns", name="").json() == []  # the table is not there yet
     seen = served.published.filter(pc.equal(served.published["d:roid"], 3))
@@ -96,7 +96,7 @@ def fill(served: Served, folder: Path, object_id: str, ssnamenr: str) -> None:
         assert load(served.archive, content, folder / f"{content}.parquet") >= 1
 
 
-def test_notes_and_tables(served_archive: Served) -> None:  # noqa: F811
+def test_notes_and_tables(served_archive: Served) -> None:
     served = served_archive
     note = {"d:internal_name": "Fink 1", "d:internal_name_encoded": "Fink1", "d:comments": "", "d:username": "x"}
     records.write(served.archive, records.METADATA, [("ZTF1", note)])

@@ -36,13 +36,17 @@ pytestmark = pytest.mark.integration
 
 EVERYTHING = KeyRange(b"", b"\xff" * 64)
 ROWS_A_COMMIT = 70
-#: The job as the launcher runs it, in a process that can be killed.
-JOB = """
+#: Pause of the job that is killed, seconds: whatever the machine, it does not write all before a kill.
+PAUSE_SECONDS = 0.3
+#: The job as the launcher runs it, in a process that can be killed; it takes in a commit at a time.
+JOB = f"""
 import sys, threading
 from pathlib import Path
 from fink_broker.config import Config
-from fink_broker.stream.archive import run
-run(Config.model_validate_json(Path(sys.argv[1]).read_text()), threading.Event(), lambda text: print(text, flush=True))
+from fink_broker.stream import archive
+archive.MOST_ALERTS, archive.PAUSE_SECONDS = {ROWS_A_COMMIT}, {PAUSE_SECONDS}
+config = Config.model_validate_json(Path(sys.argv[1]).read_text())
+archive.run(config, threading.Event(), lambda text: print(text, flush=True))
 """
 
 
@@ -115,6 +119,19 @@ def job_thread(config: Config, archive: Archive) -> Iterator[list[str]]:
     assert not worker.is_alive()
 
 
+@contextmanager
+def job_process(settings: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run the job in a process of its own; it is killed at the end."""
+    with subprocess.Popen([sys.executable, "-c", JOB, str(settings)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            while process.stdout.readline().strip() != "running":
+                assert process.poll() is None
+            yield process
+        finally:
+            process.kill()
+
+
 def content(archive: Archive) -> dict[str, list[tuple[bytes, dict[bytes, bytes]]]]:
     """Return all that is in the tables of an archive."""
     return {
@@ -147,24 +164,22 @@ def test_killed_at_random_moments_it_leaves_what_a_clean_run_does(
     (Path(config.storage.online) / "science").symlink_to(Path(clean[0].storage.online) / "science")
     settings = tmp_path / "config.json"
     settings.write_text(config.model_dump_json())
-    chance, kills = random.Random(3), 0
-    while len(taken(config)) < len(batches(alerts)):
-        process = subprocess.Popen([sys.executable, "-c", JOB, str(settings)], stdout=subprocess.PIPE, text=True)
-        while process.stdout is not None and process.stdout.readline().strip() != "running":
-            assert process.poll() is None
-        if kills < 3:
-            time.sleep(chance.uniform(0.2, 0.7))
-            kills += 1
-        else:
-            wait_for(lambda: len(taken(config)) == len(batches(alerts)))
-        process.kill()
-        process.wait()
+    chance, left = random.Random(3), []
+    for _ in range(3):
+        before = len(log_of(config))
+        with job_process(settings) as process:
+            wait_for(lambda before=before: len(log_of(config)) > before)
+            time.sleep(chance.uniform(0.0, 2 * PAUSE_SECONDS))  # in the pause, or while the next ones are written
+            process.kill()
+        left.append(len(batches(alerts)) - len(taken(config)))
+    with job_process(settings):
+        wait_for(lambda: len(taken(config)) == len(batches(alerts)))
+    assert left[0] > 0
     archive = open_archive(config)
     found, wanted = content(archive), content(clean[1])
     archive.store.close()
     for name, rows in wanted.items():
         assert found[name] == rows, name
-    assert kills == 3
     assert sum(commit.counts["out"] for commit in log_of(config)) == len(alerts)
 
 

@@ -13,18 +13,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pytest
+from archived import raw_rows, store_science
 from happybase import Connection
 from rich.console import Console
 from thriftpy2.thrift import TException
 
+from fink_broker.archive import AlertTable, Layout
+from fink_broker.archive.hbase.open import open_archive
+from fink_broker.archive.hbase.store import ALL_KEYS
+from fink_broker.config.model import Config, HBaseConfig, StorageConfig
 from fink_broker.service import java_parts
 from fink_broker.service.ports import free_port
 from fink_broker.service.state import StateStore
+from fink_broker.stream import archive
 
 pytestmark = pytest.mark.integration
 
 VALUE = os.urandom(20)
+#: Batches of the science table that come while HBase is killed, and alerts of each.
+COMMITS, ALERTS = 60, 20
 
 
 class Launcher:
@@ -98,7 +107,61 @@ class Writer(threading.Thread):
             return
 
 
-def test_hbase_keeps_what_it_has_acknowledged(fink: Launcher) -> None:
+class Archived:
+    """The archive job in a thread of this process, and alerts that come all the while."""
+
+    def __init__(self, fink: Launcher, folder: Path) -> None:
+        storage = StorageConfig(online=str(folder), state=fink.store.logs.parent, min_free_gib=0.0)
+        self.config = Config(storage=storage, hbase=HBaseConfig(embedded_port=fink.port, timeout_seconds=2.0))
+        layout = Layout(self.config.storage.online)
+        self.science, self.archived = AlertTable(layout.table("science")), AlertTable(layout.table("archived"))
+        self.said: list[str] = []
+        self._stop = threading.Event()
+        work = ((archive.run, (self.config, self._stop, self.said.append)), (self._feed, ()))
+        self._threads = [threading.Thread(target=target, args=arguments) for target, arguments in work]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def commits(self) -> int:
+        """Science commits that are archived."""
+        return sum(len(commit.inputs) for commit in self.archived.log.read_all())
+
+    @property
+    def candids(self) -> list[int]:
+        """The alerts HBase has, in the table by time."""
+        opened = open_archive(self.config)
+        keys = [key for key, _ in opened.store.scan(opened.name("jd"), ALL_KEYS)]
+        opened.close()
+        return sorted(int(key.rpartition(b"_")[2]) for key in keys)
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+            assert not thread.is_alive()
+
+    def _feed(self) -> None:
+        for number in range(COMMITS):
+            store_science(self.science, rows_of_a_commit(number), f"science-{number}")
+            time.sleep(0.1)
+
+
+def rows_of_a_commit(number: int) -> pa.Table:
+    first = number * ALERTS
+    return raw_rows(
+        [
+            {
+                "objectId": f"ZTF24aaaa{candid % 26 + 97:c}aa",
+                "candid": candid,
+                "candidate": {"jd": 2460000.5 + candid * 1e-4, "fid": 1, "ra": candid / 100, "dec": 10.0},
+            }
+            for candid in range(first, first + ALERTS)
+        ]
+    )
+
+
+def test_hbase_keeps_what_it_has_acknowledged_and_the_archive_lacks_nothing(fink: Launcher, tmp_path: Path) -> None:
     master, thrift = fink.start()
     for process in (master, thrift):
         listeners = [each.laddr.ip for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
@@ -106,24 +169,30 @@ def test_hbase_keeps_what_it_has_acknowledged(fink: Launcher) -> None:
         assert {ip.removeprefix("::ffff:") for ip in listeners} == {"127.0.0.1"}
     assert "already running" in fink("start", "hbase", code=1)
 
+    archived = Archived(fink, tmp_path / "online")
     connection = fink.connect()
     connection.create_table("alerts", {"alert": {"max_versions": 1}})
     writer = Writer(connection)
     writer.start()
-    wait_for(lambda: writer.acknowledged >= 1000)
+    wait_for(lambda: writer.acknowledged >= 1000 and archived.commits >= 2)
     os.kill(master.pid, signal.SIGKILL)
     wait_for(lambda: not fink.store.read("hbase").running)
     writer.join(10)
     assert not thrift.is_running(), "both live and end together"
     assert "hbase died: HBase was killed by signal 9." in fink("show")
+    assert archived.commits < COMMITS
 
     master, thrift = fink.start()
     rows = fink.connect().table("alerts").scan(batch_size=1000)
     found = {key: cells[b"alert:row"] for key, cells in rows}
     assert writer.acknowledged <= len(found) <= writer.acknowledged + 1
     assert all(found[f"{number:08d}".encode()] == VALUE for number in range(writer.acknowledged))
+    wait_for(lambda: archived.commits == COMMITS, 60)
+    assert any(text.startswith("waiting for HBase (") for text in archived.said)
+    assert archived.candids == list(range(COMMITS * ALERTS))
 
     assert "Stopping hbase..." in fink("stop", "hbase")
+    archived.stop()
     assert not master.is_running()
     assert not thrift.is_running()
     assert fink.store.read("hbase").exit_code == 0

@@ -53,7 +53,7 @@ _WAY_OUT = "Start it with `fink start hbase`, or name the Thrift servers of a cl
 _PAUSE_SECONDS = 1.5
 
 
-class _Socket(TSocket):  # type: ignore[misc]
+class _Socket(TSocket):
     """A socket with a time by which all must be read and written, however many pieces it comes in."""
 
     until = 0.0

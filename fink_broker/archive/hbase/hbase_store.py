@@ -95,7 +95,7 @@ class HBaseStore:
         return [found.get(key) for key in keys]
 
     def get_versions(self, table: str, keys: Sequence[bytes], cell: bytes) -> list[tuple[bytes, int] | None]:
-        """Return one cell of rows by their keys, its value and its version, in their order; None where there is none."""
+        """Return value and version of one cell of rows by their keys, in their order; None where there is none."""
         results = self._results(table, keys, [cell])
         found = {result.row: (result.columns[cell].value, result.columns[cell].timestamp) for result in results}
         return [found.get(key) for key in keys]
@@ -120,7 +120,7 @@ class HBaseStore:
         self, table: str, keys: KeyRange, cells: Sequence[bytes] = (), reverse: bool = False, page: int = 1000
     ) -> Iterator[Row]:
         """Give the rows in a range of keys in order, fetched ``page`` at a time."""
-        left = keys
+        left = KeyRange(_storable(keys.start), _storable(keys.stop))
         while not left.empty:
             rows = self._page(table, left, cells, reverse, page)
             yield from rows
@@ -216,6 +216,11 @@ def _said(error: Exception) -> str:
 
 def _rows(results: Sequence[Any]) -> list[Row]:
     return [(result.row, {name: cell.value for name, cell in result.columns.items()}) for result in results]
+
+
+def _storable(key: bytes) -> bytes:
+    """Return a key that all keys there can be are on the same side of, of a length that HBase takes."""
+    return key if len(key) <= MOST_KEY_BYTES else key[:MOST_KEY_BYTES] + b"\0"
 
 
 def _before(key: bytes) -> bytes:

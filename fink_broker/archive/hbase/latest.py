@@ -7,6 +7,8 @@ so that one near the edge of a pixel has rows in two. Where an object has lost a
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -26,7 +28,7 @@ NOBODY = b""
 _DIRECTIONS = np.radians(np.arange(0, 360, 45))
 
 
-def is_somebody(cells: Cells | None) -> bool:
+def is_somebody(cells: Cells | None) -> TypeGuard[Cells]:
     """Tell whether a row of the table of positions, as it was read, is there and is an alert."""
     return bool(cells and cells.get(ALERT_CELL, NOBODY) != NOBODY)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from fink_broker.alert.sky import separation_arcsec
+from fink_broker.alert.lightcurve import Mask
 from fink_broker.archive.hbase import keys
 from fink_broker.archive.hbase.cells import (
     ALERT_CELL,
@@ -22,7 +21,9 @@ from fink_broker.archive.hbase.cells import (
     RECORD_CELL,
     table_name,
 )
+from fink_broker.archive.hbase.discs import Disc
 from fink_broker.archive.hbase.latest import SCATTER_ARCSEC, is_somebody, latest_of_each, overtaken
+from fink_broker.archive.hbase.newest import IDENTITY, MOST_LOOKED_AT, NewestAlerts, newest_of
 from fink_broker.archive.hbase.points import flattened
 from fink_broker.archive.hbase.positions import cone_ranges, pixel_ranges
 from fink_broker.archive.hbase.scans import THREADS, Scans
@@ -31,6 +32,10 @@ from fink_broker.archive.hbase.store import KeyRange, Row, Store
 from fink_broker.errors import DataError
 
 _PAGE = 1000
+#: Rows around a position that are sifted at once; beyond it row by row, so that no disc fills the memory.
+_SIFTED_AT_ONCE = 20_000
+#: Objects asked for ahead of the one that is read.
+_OBJECTS_AHEAD = 4
 
 
 class Archive:
@@ -78,6 +83,31 @@ class Archive:
         page = _PAGE if most is None else max(1, min(_PAGE, most))
         rows = list(islice(self._scans.in_order(self.name(""), ranges, [ALERT_CELL], page), most))
         return self._unpacked(rows, columns)
+
+    def newest_alerts(
+        self,
+        object_ids: Sequence[str],
+        columns: Sequence[str] | None = None,
+        ordering: Sequence[str] = IDENTITY,
+        most: int = MOST_LOOKED_AT,
+    ) -> NewestAlerts:
+        """Return alerts of objects, the latest of all first.
+
+        A name of fewer than 12 characters stands for all names that begin with it.
+
+        Parameters
+        ----------
+        object_ids : sequence of str
+            The objects.
+        columns : sequence of str, optional
+            Columns wanted, beside objectId, jd and candid; default: all.
+        ordering : sequence of str
+            Columns of `NewestAlerts.order`.
+        most : int
+            Alerts that are looked at; names at the end of the alphabet, which are those given last, come first.
+        """
+        ranges = [keys.object_range(name) for name in sorted(set(object_ids), reverse=True)]
+        return newest_of(self._newest_first(ranges), self.schemas, self._by_keys, columns, ordering=ordering, most=most)
 
     def latest_alert(self, object_id: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the latest alert of one object, or no row."""
@@ -136,23 +166,41 @@ class Archive:
         merged = heapq.merge(*scans, key=lambda row: keys.without_salt(row[0]), reverse=newest_first)
         yield from self._pages(merged, page)
 
-    def around(self, ra: float, dec: float, radius_arcsec: float) -> pa.Table:
+    def around(
+        self,
+        ra: float,
+        dec: float,
+        radius_arcsec: float,
+        most: int | None = None,
+        keep: Callable[[pa.Table], Mask] | None = None,
+    ) -> pa.Table:
         """Return the latest alert of every object in a disc, with ``v:separation_degree`` (deg), nearest first.
 
         An object is in the disc if the position of its latest alert is, edge included.
+
+        Parameters
+        ----------
+        ra, dec : float
+            Centre in degrees (ICRS).
+        radius_arcsec : float
+            Radius.
+        most : int, optional
+            Objects wanted, the nearest ones; no more are held, however many there are.
+        keep : callable, optional
+            Tells which latest alerts count.
         """
         # wider by what positions scatter: the latest may be just outside, where an older one is inside
         ranges = cone_ranges(ra, dec, min(radius_arcsec + SCATTER_ARCSEC, 648_000.0))
-        alerts = self._unpacked(list(self._positions(ranges)))
-        if not alerts.num_rows:
-            return alerts.append_column("v:separation_degree", pa.array([], pa.float64()))
-        latest = latest_of_each(alerts)
-        at = [np.asarray(latest[name], dtype=float) for name in ("i:ra", "i:dec")]
-        separation = separation_arcsec(np.full(len(latest), ra % 360.0), np.full(len(latest), dec), *at)
-        nearest_first = np.argsort(separation, kind="stable")
-        inside = nearest_first[separation[nearest_first] <= radius_arcsec]
-        degrees = pa.array(separation[inside] / 3600.0)
-        return latest.take(pa.array(inside)).append_column("v:separation_degree", degrees)
+        table, rows = self.name(POSITION_SUFFIX), self._positions(ranges)
+        disc = Disc(ra, dec, radius_arcsec, most, keep)
+        first = self._unpacked(list(islice(rows, _SIFTED_AT_ONCE)))
+        if len(first) < _SIFTED_AT_ONCE:
+            return disc.nearest(latest_of_each(first) if len(first) else first)
+        found = disc.nearest(first.slice(0, 0))
+        for alerts in chain([first], self._pages(rows, _PAGE)):
+            latest = alerts.filter(pa.array(~overtaken(alerts, self.store, table, self.schemas)))
+            found = disc.nearer(found, disc.nearest(latest))
+        return found
 
     def in_pixels(self, order: int, pixels: Sequence[int]) -> Iterator[pa.Table]:
         """Give the latest alert of every object in some nested HEALPix pixels of an order up to 12.
@@ -165,10 +213,10 @@ class Archive:
             if latest.num_rows:
                 yield latest
 
-    def with_prefix(self, suffix: str, prefix: bytes, most: int | None = None) -> pa.Table:
-        """Return rows of a table whose key begins with ``prefix``, in the order of keys."""
+    def with_prefix(self, suffix: str, prefix: bytes, most: int | None = None, *, reverse: bool = False) -> pa.Table:
+        """Return rows of a table whose key begins with ``prefix``, in the order of keys, or from the last one back."""
         page = _PAGE if most is None else max(1, min(_PAGE, most))
-        rows = self.store.scan(self.name(suffix), keys.prefix_range(prefix), [ALERT_CELL], page=page)
+        rows = self.store.scan(self.name(suffix), keys.prefix_range(prefix), [ALERT_CELL], reverse, page)
         return self._unpacked(list(islice(rows, most)))
 
     def rows(self, suffix: str, keys: KeyRange, page: int = _PAGE) -> Iterator[pa.Table]:
@@ -196,6 +244,20 @@ class Archive:
         """Give connections and threads back."""
         self._scans.close()
         self.store.close()
+
+    def _newest_first(self, ranges: Sequence[KeyRange]) -> Iterator[Row]:
+        """Give rows of the main table, range by range from the last key back; some ranges are asked for ahead."""
+        table = self.name("")
+        if len(ranges) == 1:  # no need of another thread
+            yield from self.store.scan(table, ranges[0], [ALERT_CELL], reverse=True, page=_PAGE)
+            return
+        for start in range(0, len(ranges), _OBJECTS_AHEAD):
+            some = ranges[start : start + _OBJECTS_AHEAD]
+            yield from chain.from_iterable(self._scans.side_by_side(table, some, [ALERT_CELL], _PAGE, reverse=True))
+
+    def _by_keys(self, wanted: Sequence[bytes], columns: Sequence[str] | None) -> pa.Table:
+        found = self.store.get(self.name(""), wanted, [ALERT_CELL])
+        return self._unpacked([(key, cells) for key, cells in zip(wanted, found, strict=True) if cells], columns)
 
     def _positions(self, ranges: Sequence[KeyRange]) -> Iterator[Row]:
         """Give rows of the table of positions that are alerts."""

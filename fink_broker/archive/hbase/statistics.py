@@ -213,6 +213,21 @@ class NightStatistics:
                 reached += 1
             self._put(night, tally, reached)
 
+    def put_all(self) -> None:
+        """Write the records of all nights that have one, such as after the database was emptied.
+
+        Raises
+        ------
+        ArchiveAway
+            If the database does not answer.
+        """
+        with self._alone():
+            for info in self._archived.storage.find(FOLDER, ".json"):
+                night = info.base_name.removesuffix(".json")
+                if f"{FOLDER}/{info.base_name}" != _NEXT:
+                    tally, reached = self._kept(night)
+                    self._put(night, tally, reached)
+
     def _later(self, number: int) -> Iterator[Commit]:
         """Give the commits from a number on."""
         while commits := self._archived.log.read_from(number, _COMMITS_AT_ONCE):

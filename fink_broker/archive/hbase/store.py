@@ -94,7 +94,7 @@ class Store(Protocol):
         """Return rows by their keys, in their order, None where there is none; only some cells if they are named."""
 
     def get_versions(self, table: str, keys: Sequence[bytes], cell: bytes) -> list[tuple[bytes, int] | None]:
-        """Return one cell of rows by their keys, its value and its version, in their order; None where there is none."""
+        """Return value and version of one cell of rows by their keys, in their order; None where there is none."""
 
     def scan(
         self, table: str, keys: KeyRange, cells: Sequence[bytes] = (), reverse: bool = False, page: int = 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ import pyarrow as pa
 
 from fink_broker.archive.hbase.packed import pack, unpack
 from fink_broker.errors import DataError
+
+log = logging.getLogger(__name__)
 
 SchemaOf = Callable[[str], pa.Schema]
 
@@ -27,8 +30,19 @@ def readable(
         Returns the canonical schema of an id, or raises `DataError`.
     columns : sequence of str, optional
         Columns wanted. Default: all.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        The rows that can be read; of no columns if there is none.
+    good : list of int
+        Which they are, in order.
     """
-    good = _readable(rows, list(range(len(rows))), schema_of)
+    try:
+        return unpack(rows, schema_of, columns), list(range(len(rows)))
+    except DataError as error:
+        log.warning("%s", error)
+    good = _good(rows, list(range(len(rows))), schema_of, columns)
     return unpack([rows[row] for row in good], schema_of, columns), good
 
 
@@ -54,13 +68,14 @@ def alike(ours: Sequence[bytes], theirs: Sequence[bytes], schema_of: SchemaOf) -
     return same
 
 
-def _readable(rows: Sequence[bytes], places: list[int], schema_of: SchemaOf) -> list[int]:
-    """Return those of some rows that can be read, looking through halves for those that cannot."""
+def _good(rows: Sequence[bytes], places: list[int], schema_of: SchemaOf, columns: Sequence[str] | None) -> list[int]:
+    """Return which of some rows can be read, looking through halves for those that cannot."""
     try:
-        unpack([rows[place] for place in places], schema_of, [])
+        unpack([rows[place] for place in places], schema_of, columns)
     except DataError:
         if len(places) == 1:
             return []
         middle = len(places) // 2
-        return _readable(rows, places[:middle], schema_of) + _readable(rows, places[middle:], schema_of)
+        halves = places[:middle], places[middle:]
+        return [place for half in halves for place in _good(rows, half, schema_of, columns)]
     return places

@@ -32,10 +32,8 @@ Keys = Callable[[pa.Table], list[bytes]]
 STRANGE = -0.022
 #: Scores above this are filed.
 LIKELY_SUPERLUMINOUS = 0.5
-#: ZTF counts the alerts of an image with the last digits of their candid.
-CANDIDS_OF_AN_IMAGE = 10**9
-#: Versions tell apart so many images at a time, and alerts of an image; for all times keys can hold they are below 2^63.
-_IMAGES, _NUMBERS = 90, 1000
+#: So many versions a time that those of all times keys can hold are less than 2^63.
+_VERSIONS_OF_A_TIME, _REMAINDERS = 90_000, 29
 _TICKS_PER_DAY = 10_000_000
 #: Name of the table of one record a night.
 STATISTICS = "statistics"
@@ -83,16 +81,15 @@ def main_keys(alerts: pa.Table) -> list[bytes]:
 def versions(alerts: pa.Table) -> np.ndarray:
     """Return what orders alerts of one key of which the newest stays: numbers below 2^63 that follow the exposure time.
 
-    A version is the exposure time in units of 1e-7 day, times 90,000, and below that three digits of the image and
-    three of the alert's number in it, as a ZTF candid has them. So it is a function of the alert alone, and two alerts
-    of an object have two versions, also if they are of one exposure, or their times were edited to be the same: which
-    of them stays does not depend on which was written first. Versions are sparse: a row that is to stand in for an
-    alert of some version can be given the next one.
+    A version is the exposure time in units of 1e-7 day, times 90,000, plus a thousand times the remainder of the candid
+    by 29. So it is a function of the alert alone, and which of two alerts of an object at one time stays does not
+    depend on which was written first: in an image their candids differ by little, or by little more than 5,000 if one
+    is brighter and one fainter than the reference, and so do their remainders; where times were edited to be the same,
+    one pair in 29 has the same. More remainders would tell more apart, and cost more: a request to the database writes
+    alerts of one version. A row that is to stand in for an alert of some version can be given the next one.
     """
     ticks = np.rint(alerts["i:jd"].to_numpy() * _TICKS_PER_DAY).astype(np.int64)
-    candids = alerts["i:candid"].to_numpy()
-    image, number = candids // CANDIDS_OF_AN_IMAGE % _IMAGES, candids % _NUMBERS
-    return np.asarray((ticks * _IMAGES + image) * _NUMBERS + number)
+    return np.asarray(ticks * _VERSIONS_OF_A_TIME + 1000 * (alerts["i:candid"].to_numpy() % _REMAINDERS))
 
 
 def needed(tables: str) -> Mapping[str, Sequence[str]]:

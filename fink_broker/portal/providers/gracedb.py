@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from fink_broker.portal.providers.outside import Ask, Outside
-from fink_broker.portal.providers.service import NOT_FOUND, OK, Memory, Service
+from fink_broker.portal.providers.outside import Ask
+from fink_broker.portal.providers.service import NOT_FOUND, OK, Knowing
 from fink_broker.portal.route import RequestError
 
 #: ``S190521g``, ``MS190425abc``, ``GW150914``
@@ -19,23 +19,13 @@ LARGEST_KEPT = 16 * 2**20
 HOUR = 3600.0
 
 
-class GraceDBService:
-    """GraceDB.
+class GraceDBService(Knowing[str, bytes]):
+    """GraceDB."""
 
-    Parameters
-    ----------
-    url : str
-        Address of its API.
-    outside : Outside
-        What speaks HTTP.
-    seconds : float
-        Time for an answer.
-    """
-
-    def __init__(self, url: str, outside: Outside, seconds: float) -> None:
-        self._url = url.rstrip("/")
-        self._service = Service("GraceDB", outside, seconds, MOST_BYTES)
-        self._known: Memory[str, bytes] = Memory(MOST_MAPS, HOUR)
+    name = "GraceDB"
+    most_bytes = MOST_BYTES
+    most_known = MOST_MAPS
+    known_seconds = HOUR
 
     def skymap(self, event: str) -> bytes | None:
         """Return the FITS file of an event's skymap, or None if there is none.

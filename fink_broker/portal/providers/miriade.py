@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fink_broker.portal.providers.outside import Ask, Outside
-from fink_broker.portal.providers.service import Memory, Service
+from fink_broker.portal.providers.outside import Ask
+from fink_broker.portal.providers.service import Knowing
 
 OBSERVER = "I41"
 #: most epochs of a request, the service's limit
@@ -22,23 +22,13 @@ MOST_CURVES = 64
 HOUR = 3600.0
 
 
-class MiriadeService:
-    """Miriade's ``ephemcc``.
+class MiriadeService(Knowing[tuple[str, bool, str], pa.Table]):
+    """Miriade's ``ephemcc``."""
 
-    Parameters
-    ----------
-    url : str
-        Address of its API.
-    outside : Outside
-        What speaks HTTP.
-    seconds : float
-        Time for an answer.
-    """
-
-    def __init__(self, url: str, outside: Outside, seconds: float) -> None:
-        self._url = url.rstrip("/")
-        self._service = Service("Miriade", outside, seconds, MOST_BYTES)
-        self._known: Memory[tuple[str, bool, str], pa.Table] = Memory(MOST_CURVES, HOUR)
+    name = "Miriade"
+    most_bytes = MOST_BYTES
+    most_known = MOST_CURVES
+    known_seconds = HOUR
 
     def at(self, name: str, is_comet: bool, jd: npt.NDArray[np.float64]) -> pa.Table | None:
         """Return ephemerides, one row an epoch, or None if the object is not known."""

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from fink_broker.portal.providers.outside import Ask, Outside
+from fink_broker.portal.providers.outside import Ask
 from fink_broker.portal.providers.providers import SmallBody
-from fink_broker.portal.providers.service import Memory, Service
+from fink_broker.portal.providers.service import Knowing
 
 MOST_BYTES = 2 * 2**20
 MOST_NAMES = 5000
@@ -41,23 +41,13 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_]", "", name).lower()
 
 
-class QuaeroService:
-    """quaero.
+class QuaeroService(Knowing[str, tuple[SmallBody, ...]]):
+    """quaero."""
 
-    Parameters
-    ----------
-    url : str
-        Address of its API.
-    outside : Outside
-        What speaks HTTP.
-    seconds : float
-        Time for an answer.
-    """
-
-    def __init__(self, url: str, outside: Outside, seconds: float) -> None:
-        self._url = url.rstrip("/")
-        self._service = Service("SsODNet", outside, seconds, MOST_BYTES)
-        self._known: Memory[str, tuple[SmallBody, ...]] = Memory(MOST_NAMES, DAY)
+    name = "SsODNet"
+    most_bytes = MOST_BYTES
+    most_known = MOST_NAMES
+    known_seconds = DAY
 
     def identify(self, name: str) -> SmallBody | None:
         """Return the object that goes by exactly that name or number, blanks and case aside."""

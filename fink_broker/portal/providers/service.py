@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from fink_broker.portal.providers.away import ServiceAway
 from fink_broker.portal.providers.outside import Ask, CouldNotFetch, Outside, Reply
@@ -64,6 +64,33 @@ class Memory(Generic[K, V]):
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return value
+
+
+class Knowing(Generic[K, V]):
+    """What asks a service outside, and remembers its answers; the base of those that know one.
+
+    Parameters
+    ----------
+    url : str
+        Its address.
+    outside : Outside
+        What speaks HTTP.
+    seconds : float
+        Time for an answer.
+    """
+
+    #: its name, as users know it
+    name: ClassVar[str]
+    #: limit on an answer
+    most_bytes: ClassVar[int]
+    #: answers remembered, and for how long
+    most_known: ClassVar[int]
+    known_seconds: ClassVar[float]
+
+    def __init__(self, url: str, outside: Outside, seconds: float) -> None:
+        self._url = url.rstrip("/")
+        self._service = Service(self.name, outside, seconds, self.most_bytes)
+        self._known: Memory[K, V] = Memory(self.most_known, self.known_seconds)
 
 
 class Service:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from urllib.parse import quote
 from xml.parsers import expat
 
-from fink_broker.portal.providers.outside import Ask, Outside
+from fink_broker.portal.providers.outside import Ask
 from fink_broker.portal.providers.providers import SKY_OBJECT_FIELDS, SkyObject
-from fink_broker.portal.providers.service import OK, Memory, Service
+from fink_broker.portal.providers.service import OK, Knowing
 
 MOST_BYTES = 2**20
 #: most objects and longest text that are taken from an answer
@@ -26,23 +26,13 @@ class NotSesame(ValueError):
     """The document is not what Sesame answers."""
 
 
-class SesameService:
-    """CDS Sesame.
+class SesameService(Knowing[str, tuple[SkyObject, ...]]):
+    """CDS Sesame."""
 
-    Parameters
-    ----------
-    url : str
-        Address of ``nph-sesame``.
-    outside : Outside
-        What speaks HTTP.
-    seconds : float
-        Time for an answer.
-    """
-
-    def __init__(self, url: str, outside: Outside, seconds: float) -> None:
-        self._url = url.rstrip("/")
-        self._service = Service("CDS Sesame", outside, seconds, MOST_BYTES)
-        self._known: Memory[str, tuple[SkyObject, ...]] = Memory(MOST_NAMES, DAY)
+    name = "CDS Sesame"
+    most_bytes = MOST_BYTES
+    most_known = MOST_NAMES
+    known_seconds = DAY
 
     def resolve(self, name: str) -> Sequence[SkyObject]:
         """Return what SIMBAD knows by that name."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-
+from fink_broker.archive.columns import is_index_column
 from fink_broker.portal.alert_rows import COLUMNS, Limit, Selection
 from fink_broker.portal.main_rows import completed
 from fink_broker.portal.route import Argument, Query, Route, Rows
@@ -19,7 +18,7 @@ def answer(query: Query) -> Rows:
     pages = query.archive.in_time("anomaly", None, dates.first, last, page=page_for(limit.rows))
     alerts, has_more = first_rows(pages, limit.rows)
     if not len(alerts):
-        return Rows([pa.table({})])
+        return limit.answer(selection.show(selection.nothing(is_index_column)))
     return limit.answer(selection.show(completed(query.archive, alerts, selection.fetched())), has_more)
 
 

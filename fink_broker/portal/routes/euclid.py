@@ -9,6 +9,7 @@ from itertools import islice
 from fink_broker.archive.hbase.keys import part, prefix_range
 from fink_broker.archive.hbase.store import KeyRange
 from fink_broker.portal import records
+from fink_broker.portal.alert_rows import LONGEST_COLUMNS
 from fink_broker.portal.columns import check_columns
 from fink_broker.portal.euclid_detections import PIPELINES, Submission, detections, schema_of
 from fink_broker.portal.route import Argument, Query, RequestError, Route, Rows, Text
@@ -87,7 +88,10 @@ ROUTES = (
                 "dates", "YYYYMMDD, the beginning of one, YYYYMMDD:YYYYMMDD, or * for all", required=True, example="*",
                 longest=20,
             ),
-            Argument("columns", "columns to return, separated by commas; all where absent", "columns"),
+            Argument(
+                "columns", "columns to return, separated by commas; all where absent", "columns",
+                longest=LONGEST_COLUMNS,
+            ),
             _MODE,
         ),
         generations=("historic",),

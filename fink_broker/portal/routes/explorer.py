@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pyarrow as pa
-
+from fink_broker.archive.columns import is_index_column
 from fink_broker.archive.hbase.latest import latest_of_each
-from fink_broker.portal.alert_rows import Limit, Selection, newest_first
+from fink_broker.archive.hbase.newest import IDENTITY
+from fink_broker.portal.alert_rows import Limit, Selection
 from fink_broker.portal.arguments import missing
 from fink_broker.portal.cones import COUNT, DATES, DEC, RA, RADIUS, cone
 from fink_broker.portal.main_rows import main_rows
@@ -19,8 +19,6 @@ LARGEST_WINDOW_DAYS = 3.0 / 24.0
 BY_POSITION = ("ra", "dec", "radius")
 #: Names the client of SkyPortal gives these arguments.
 _OTHER_NAMES = {"startdate": ("startdate_conesearch",), "window": ("window_days_conesearch",)}
-#: Alerts looked at, at most, to find the latest one of every object whose name begins so.
-_MOST_LOOKED_AT = 20_000
 
 
 def answer(query: Query) -> Rows:
@@ -47,25 +45,24 @@ def answer(query: Query) -> Rows:
 def _by_name(query: Query) -> Rows:
     limit, selection = Limit.of(query), Selection.whole(query)
     names = distinct(query["objectId"])
-    times = query.archive.alerts(names, ("i:objectId", "i:jd", "i:candid"), _MOST_LOOKED_AT)
-    if not len(times):
-        return Rows([pa.table({})])
-    latest = newest_first(latest_of_each(times))
-    alerts = main_rows(query.archive, latest.slice(0, limit.rows))
-    has_more = len(latest) > limit.rows or len(times) >= _MOST_LOOKED_AT
-    return limit.answer(selection.show(alerts), has_more)
+    found = query.archive.newest_alerts(names, IDENTITY)
+    if not len(found):
+        return limit.answer(selection.show(selection.nothing()))
+    latest = latest_of_each(found.order)
+    rows = limit.answer(selection.show(main_rows(query.archive, latest.slice(0, limit.rows))), len(latest) > limit.rows)
+    return rows if found.is_whole else replace(rows, is_cut=True, cut_at=len(latest))
 
 
 def _by_date(query: Query) -> Rows:
     if "startdate" not in query.given:
         raise missing("startdate", query.generation)
-    asked, limit = Dates.of(query, window="window"), Limit.of(query)
+    asked, limit, selection = Dates.of(query, window="window"), Limit.of(query), Selection.whole(query)
     last = min(asked.last, asked.first + LARGEST_WINDOW_DAYS)
     pages = query.archive.in_time("jd", None, asked.first, last, page=page_for(limit.rows, all_count=False))
     alerts, has_more = first_rows(pages, limit.rows, one_of_each_object=True)
     if not len(alerts):
-        return Rows([pa.table({})])
-    return limit.answer(Selection.whole(query).show(alerts), has_more)
+        alerts = selection.nothing(is_index_column)
+    return limit.answer(selection.show(alerts), has_more)
 
 
 def _arguments() -> tuple[Argument, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from fink_broker.alert.lightcurve import Mask
+from fink_broker.archive.columns import is_index_column
 from fink_broker.portal.alert_rows import COLUMNS, Limit, Selection
 from fink_broker.portal.class_names import (
     ALL_CLASSES,
@@ -18,7 +19,7 @@ from fink_broker.portal.class_names import (
     TNS_PREFIX,
     TNS_TYPES,
 )
-from fink_broker.portal.computed import ALWAYS, COLOURS, COMPUTED
+from fink_broker.portal.computed import ALWAYS, COLOURS, COMPUTED, with_colours
 from fink_broker.portal.light_curves import light_curves
 from fink_broker.portal.main_rows import completed
 from fink_broker.portal.route import Argument, Generation, Query, RequestError, Route, Rows
@@ -90,15 +91,15 @@ def answer(query: Query) -> Rows:
     name = query["class"]
     source, keep = source_of(name, query.generation), trend_filter(name, query["trend"])
     limit, dates = Limit.of(query), Dates.of(query)
-    selection = Selection.of(query, tuple(COMPUTED) if query["color"] else ALWAYS)
+    selection = Selection.of(query, tuple(COMPUTED) if query["color"] else ALWAYS, has_colours=True)
     page = page_for(limit.rows, all_count=keep is None and not source.one_of_each_object)
     pages = query.archive.in_time(source.suffix, source.label, dates.first, dates.last, page=page)
     alerts, has_more = first_rows(pages, limit.rows, keep, source.one_of_each_object)
     if not len(alerts):
-        return Rows([pa.table({})])
+        return limit.answer(selection.show(selection.nothing(is_index_column)))
     alerts = completed(query.archive, alerts, selection.fetched())
     wants_colours = query["color"] or set(selection.names or ()) & set(COLOURS)
-    curves = light_curves(query.archive, alerts) if wants_colours else None
+    curves = with_colours(light_curves(query.archive, alerts)) if wants_colours else None
     return limit.answer(selection.show(alerts, curves=curves), has_more)
 
 

@@ -23,8 +23,8 @@ _INTERNAL_NAME = re.compile(r"[\w .:,;/()*'+-]{1,100}")
 
 
 def answer(query: Query) -> Answer:
-    """Return notes by one of their names; with a ``username`` write one."""
-    return _write(query) if query.given & {"username", "comments"} else _read(query)
+    """Return notes by one of their names (GET), or write one (POST)."""
+    return _write(query) if query.method == "POST" else _read(query)
 
 
 def _read(query: Query) -> Rows:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from fink_broker.portal.alert_rows import COLUMNS, Limit, Selection, newest_first
+from fink_broker.portal.alert_rows import COLUMNS, Limit, Selection
 from fink_broker.portal.dates import now
+from fink_broker.portal.object_rows import ObjectRows
 from fink_broker.portal.route import Argument, Query, Route, Rows
 from fink_broker.portal.routes.latests import Source, source_of
 from fink_broker.portal.scans import Dates
@@ -81,13 +82,11 @@ def answer(query: Query) -> Rows:
     count = min(int(query["n"]), MOST_OBJECTS)
     seed = secrets.randbelow(LARGEST_SEED) if query["seed"] is None else int(query["seed"]) % LARGEST_SEED
     source = source_of(query["class"], query.generation) if query["class"] else Source("jd")
-    limit, selection = Limit.of(query, None), Selection.of(query)
+    limit, selection = Limit.of(query, None), Selection.of(query, has_colours=True)
     names = drawn_objects(query, source, count, seed)
-    if not names:
-        return Rows([pa.table({})])
-    alerts = query.archive.alerts(names, selection.fetched("i:jd"), limit.rows + 1)
-    has_more = len(alerts) > limit.rows
-    return limit.answer(selection.show(newest_first(alerts.slice(0, limit.rows))), has_more)
+    found = ObjectRows.of(query.archive, names, selection, limit.rows)
+    is_cut = len(found) > limit.rows or not found.alerts.is_whole
+    return Rows((rows for rows, _ in found.pieces(limit.rows)), is_cut)
 
 
 ROUTES = (

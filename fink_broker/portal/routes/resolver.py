@@ -11,7 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from fink_broker.archive.hbase.keys import part
+from fink_broker.archive.hbase.newest import IDENTITY
 from fink_broker.portal import records
+from fink_broker.portal.alert_rows import Limit, Selection, known_types
+from fink_broker.portal.object_rows import ObjectRows
 from fink_broker.portal.providers.providers import SKY_OBJECT_FIELDS
 from fink_broker.portal.route import Argument, Query, RequestError, Route, Rows
 from fink_broker.portal.sso_names import KnownName, check_name, identify, known_names
@@ -62,13 +65,10 @@ def _simbad(query: Query) -> Rows:
 def _simbad_reverse(query: Query) -> Rows:
     """Return the type that SIMBAD gives the counterpart of each alert of an object."""
     name = _check(query["name"], _OBJECT_ID, "the name of an object, as ZTF21abfmbix")
-    most = min(query["nmax"], query.config.api.max_rows)
-    alerts = query.archive.alerts([name], SIMBAD_COLUMNS, most + 1)
-    if not len(alerts):
-        return Rows([pa.table({})])
-    wanted = [column for column in SIMBAD_COLUMNS if column in alerts.column_names]
-    has_more = len(alerts) > most and not ("nmax" in query.given and most == query["nmax"])
-    return Rows([alerts.slice(0, most).select(wanted)], is_cut=has_more)
+    limit, selection = Limit.of(query, "nmax"), Selection(SIMBAD_COLUMNS, query.generation, known_types(query.config))
+    found = ObjectRows.of(query.archive, [name], selection, limit.rows)
+    tables = (rows for rows, _ in found.pieces(limit.rows))
+    return Rows(tables, is_cut=len(found) > limit.rows and not limit.is_own)
 
 
 def _ssodnet(query: Query) -> Rows:
@@ -89,8 +89,8 @@ def _ssodnet(query: Query) -> Rows:
 def _ssodnet_reverse(query: Query) -> Rows:
     """Return the solar system objects that alerts of an object were taken for."""
     object_id = _check(query["name"], _OBJECT_ID, "the name of an object, as ZTF21abfmbix")
-    alerts = query.archive.alerts([object_id], ["i:ssnamenr"], query.config.api.max_rows)
-    names = dict.fromkeys(alerts["i:ssnamenr"].to_pylist()) if "i:ssnamenr" in alerts.column_names else {}
+    alerts = query.archive.newest_alerts([object_id], IDENTITY, (*IDENTITY, "i:ssnamenr"), query.config.api.max_rows)
+    names = dict.fromkeys(alerts.order["i:ssnamenr"].to_pylist()[::-1])
     found = (row for name in names if name not in NO_OBJECT for row in _known_as(query, name))
     return _rows(query, map(_sso_fields, found), records.texts(SSODNET_COLUMNS))
 
@@ -119,16 +119,15 @@ def _sso_fields(row: KnownName) -> dict[str, str]:
 
 
 def _rows(query: Query, rows: Iterable[Mapping[str, Any]], schema: pa.Schema, has_no_limit: bool = False) -> Rows:
-    """Return rows of texts as an answer, no more than ``nmax``."""
+    """Return rows of texts as an answer, no more than ``nmax`` and the API's own limit."""
     found = ({name: records.text_of(row.get(name)) for name in schema.names} for row in rows)
     if has_no_limit:
         return Rows(records.as_tables(found, schema))
-    first = list(islice(found, min(query["nmax"], records.PIECE) + 1))
-    if len(first) <= records.PIECE:
-        is_cut = len(first) > query["nmax"] and "nmax" not in query.given
-        return Rows(records.as_tables(first[: query["nmax"]], schema), is_cut)
-    rest = (row for each in (first, found) for row in each)
-    return Rows(records.as_tables(islice(rest, query["nmax"]), schema))
+    limit = Limit.of(query, "nmax")
+    if limit.is_own:
+        return Rows(records.as_tables(islice(found, limit.rows), schema))
+    all_and_one = list(islice(found, limit.rows + 1))  # whether there are more is said before the first row is sent
+    return Rows(records.as_tables(all_and_one[: limit.rows], schema), is_cut=len(all_and_one) > limit.rows)
 
 
 def _check(name: str, pattern: re.Pattern[str], what: str) -> str:

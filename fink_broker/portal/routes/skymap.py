@@ -9,11 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from fink_broker.archive.hbase.latest import latest_of_each
-from fink_broker.portal.alert_rows import COLUMNS, Limit, Selection, newest_first, united
+from fink_broker.filters.places.limited_file import MIB
+from fink_broker.portal.alert_rows import COLUMNS, Limit, Selection, newest_of
+from fink_broker.portal.cones import is_position_column
+from fink_broker.portal.credible_pixels import ORDER
 from fink_broker.portal.main_rows import completed
 from fink_broker.portal.route import Argument, Query, RequestError, Route, Rows
 from fink_broker.portal.scans import Dates, numbers
-from fink_broker.portal.skymaps import ORDER, SkyArea, sky_area
+from fink_broker.portal.skymaps import LARGEST_BYTES, SkyArea, sky_area
 
 EVENT_TIME = "v:jdstartgw"
 DAYS_BEFORE, DAYS_AFTER = 1.0, 6.0
@@ -22,8 +25,9 @@ _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{2,40}", re.ASCII)
 _TOGETHER = 4096
 
 _MAP = Argument(
-    "bayestar", "the skymap, a FITS file that may be gzipped, at most 512 MiB unpacked", "upload", aliases=("file",)
-)
+    "bayestar", f"the skymap, a FITS file that may be gzipped, at most {LARGEST_BYTES // MIB} MiB unpacked", "upload",
+    aliases=("file",),
+)  # fmt: skip
 _LEVEL = Argument(
     "credible_level", "share of the probability, 0 to 1", "number", required=True, least=0, most=1, example=0.2
 )
@@ -41,20 +45,16 @@ def historic(query: Query) -> Rows:
 
 def _answer(query: Query, days_before: float, days_after: float) -> Rows:
     limit, selection = Limit.of(query, None), Selection.of(query, also=(EVENT_TIME,))
-    area = sky_area(_content(query), float(query["credible_level"]))
+    area = sky_area(_content(query), float(query["credible_level"]), query.check_time)
     appeared = Dates(area.jd - days_before, area.jd + days_after)
-    found = united([_selected(page, appeared, days_after) for page in _pages(query, area)])
-    if not len(found):
-        return Rows([pa.table({})])
-    found = newest_first(latest_of_each(found))
-    shown = found.slice(0, limit.rows).append_column(
-        EVENT_TIME, pa.repeat(pa.scalar(area.jd), min(len(found), limit.rows))
-    )
+    found, has_more = newest_of((_selected(page, appeared, days_after) for page in _pages(query, area)), limit.rows)
+    found = latest_of_each(found) if len(found) else selection.nothing(is_position_column)
+    shown = found.append_column(EVENT_TIME, pa.repeat(pa.scalar(area.jd), len(found)))
     if selection.names is None:
         rows = selection.show_stored(shown)
     else:
         rows = selection.show(completed(query.archive, shown, selection.fetched()), added=(EVENT_TIME,))
-    return limit.answer(rows, len(found) > limit.rows)
+    return limit.answer(rows, has_more)
 
 
 def _content(query: Query) -> bytes:

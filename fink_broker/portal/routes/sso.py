@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from fink_broker.archive.columns import is_index_column
 from fink_broker.archive.hbase.keys import part
 from fink_broker.archive.hbase.reader import Archive
-from fink_broker.portal.alert_rows import COLUMNS, Limit, Selection, pieces, united
-from fink_broker.portal.cutout_columns import with_cutouts
+from fink_broker.portal.alert_rows import COLUMNS, Limit, Selection, newest_of, pieces
+from fink_broker.portal.cutout_columns import CUTOUTS, named_kinds, with_cutouts
 from fink_broker.portal.ephemerides import (
     EPHEMERIS_COLUMNS,
     NEEDED,
@@ -30,33 +31,33 @@ NAME, NUMBER, SSNAMENR = "sso_name", "sso_number", "i:ssnamenr"
 IDENTITY = ("i:objectId", "i:jd", "i:candid")
 #: most objects of a request
 MOST_OBJECTS = 100
+#: number of the object an alert is of
+_OWNER = "owner"
 _KINDS_IN_WORDS = "`cutout-kind` must be `Science`, `Difference`, or `Template`.\n"
 
 
 def answer(query: Query) -> Rows:
     """Return the alerts of objects, the latest first, with ephemerides, residuals and images where asked for."""
-    kind = _check(query)
+    limit = Limit.of(query, None)
+    selection = Selection.of(query, also=(NAME, NUMBER, REDUCED, RESIDUALS, *EPHEMERIS_COLUMNS, *CUTOUTS))
+    kinds = _check(query, selection)
     identities = dict(enumerate(_identities(query)))
-    selection, limit = (
-        Selection.of(query, also=(NAME, NUMBER, REDUCED, RESIDUALS, *EPHEMERIS_COLUMNS)),
-        Limit.of(query, None),
-    )
-    alerts, owners = _alerts(query.archive, identities, limit.rows + 1)
+    alerts, has_more = newest_of(_alerts(query.archive, identities, limit.rows + 1), limit.rows)
     if not len(alerts):
-        return Rows([pa.table({})])
-    has_more = len(alerts) > limit.rows
-    latest_first = np.argsort(-alerts["i:jd"].to_numpy(), kind="stable")[: limit.rows]
-    alerts, owners = alerts.take(pa.array(latest_first)), owners[latest_first]
+        alerts = selection.nothing(is_index_column, {_OWNER: pa.int64()})
+    owners = alerts[_OWNER].to_numpy()
     wanted = selection.fetched(SSNAMENR, *IDENTITY, *NEEDED)
-    shown, added = _shown(query, completed(query.archive, alerts, wanted), owners, identities)
+    alerts = completed(query.archive, alerts.drop_columns([_OWNER]), wanted)
+    shown, added = _shown(query, selection, alerts, owners, identities)
     rows = selection.show(shown, [SSNAMENR, *added])
-    tables = with_cutouts(query, rows, shown.select(list(IDENTITY)), (kind,)) if query["withcutouts"] else pieces(rows)
+    named = shown.select(list(IDENTITY))
+    tables = with_cutouts(query, rows, named, kinds) if kinds else pieces(rows)
     return Rows(tables, is_cut=has_more)
 
 
-def _check(query: Query) -> ImageKind:
-    """Return which image is asked for, or say what cannot be asked together."""
-    if query["withResiduals"] and len(query["n_or_d"]) > 1:
+def _check(query: Query, selection: Selection) -> tuple[ImageKind, ...]:
+    """Return which images are asked for, or say what cannot be asked together."""
+    if (query["withResiduals"] or selection.has(RESIDUALS)) and len(query["n_or_d"]) > 1:
         raise RequestError("You cannot request residuals for a list object names.\n")
     if len(query["n_or_d"]) > MOST_OBJECTS:
         raise RequestError(f"`n_or_d` may have at most {MOST_OBJECTS} names. Ask in several requests.\n")
@@ -66,7 +67,7 @@ def _check(query: Query) -> ImageKind:
     columns = query["columns"]
     if query["withcutouts"] and columns is not None and not {"i:objectId", "i:candid"} <= set(columns):
         raise RequestError("You need to add 'i:objectId,i:candid' to the columns.\n")
-    return kind
+    return tuple(dict.fromkeys([*([kind] if query["withcutouts"] else []), *named_kinds(selection.names)]))
 
 
 def _identities(query: Query) -> Iterator[Identity]:
@@ -83,36 +84,40 @@ def _identities(query: Query) -> Iterator[Identity]:
             yield identity
 
 
-def _alerts(archive: Archive, identities: dict[int, Identity], most: int) -> tuple[pa.Table, npt.NDArray[np.int64]]:
-    """Return no more than so many alerts of objects, and which object each is of."""
-    tables: list[pa.Table] = []
-    owners: list[npt.NDArray[np.int64]] = []
-    count = 0
+def _alerts(archive: Archive, identities: dict[int, Identity], most: int) -> Iterator[pa.Table]:
+    """Give the latest alerts under each name, no more than so many, and which object each is of."""
     for number, identity in identities.items():
         for name in identity.ssnamenrs:
             # the mark behind the name keeps 91 apart from 915
-            found = archive.with_prefix("ssnamenr", f"{part(name)}_".encode(), most - count)
-            tables.append(found)
-            owners.append(np.full(len(found), number))
-            count += len(found)
-            if count >= most:
-                break
-    return united(tables), np.concatenate([owner for owner in owners if len(owner)] or [np.zeros(0, np.int64)])
+            found = archive.with_prefix("ssnamenr", f"{part(name)}_".encode(), most, reverse=True)
+            if len(found):
+                yield found.append_column(_OWNER, pa.array(np.full(len(found), number)))
 
 
 def _shown(
-    query: Query, alerts: pa.Table, owners: npt.NDArray[np.int64], identities: dict[int, Identity]
+    query: Query,
+    selection: Selection,
+    alerts: pa.Table,
+    owners: npt.NDArray[np.int64],
+    identities: dict[int, Identity],
 ) -> tuple[pa.Table, list[str]]:
-    """Return alerts with what is known of their objects, and the columns that came."""
-    before = set(alerts.column_names)
+    """Return alerts with what is known of their objects, and the columns that came and are wanted."""
     of_each = [identities[number] for number in owners.tolist()]
     alerts = alerts.append_column(NAME, pa.array([identity.name for identity in of_each], pa.string()))
     alerts = alerts.append_column(NUMBER, pa.array([identity.number for identity in of_each], pa.int64()))
-    if query["withEphem"] or query["withResiduals"]:
+    before, added = set(alerts.column_names), [NAME, NUMBER]
+    named = [name for name in (*EPHEMERIS_COLUMNS, REDUCED, RESIDUALS) if selection.has(name)]
+    wants_residuals = query["withResiduals"] or RESIDUALS in named
+    if query["withEphem"] or wants_residuals or named:
         alerts = with_ephemerides(alerts, owners, identities, query.providers.miriade)
-    if query["withResiduals"]:
+    if wants_residuals:
         alerts = with_residuals(alerts)
-    return alerts, [name for name in alerts.column_names if name not in before]
+    for name in named:
+        if name not in alerts.column_names:  # comets have no colours
+            alerts = alerts.append_column(name, pa.nulls(len(alerts), pa.float64()))
+    if query["withEphem"] or query["withResiduals"]:
+        return alerts, [*added, *(name for name in alerts.column_names if name not in before)]
+    return alerts, [*added, *named]
 
 
 ROUTES = (

@@ -12,11 +12,14 @@ import pyarrow as pa
 from fink_broker.archive.hbase.keys import part
 from fink_broker.archive.hbase.store import KeyRange
 from fink_broker.portal import records
+from fink_broker.portal.alert_rows import Limit
 from fink_broker.portal.route import Argument, Query, RequestError, Route, Rows
 from fink_broker.portal.scans import Dates
 
 ORBITS, LIGHT_CURVES = "orbParams", "lightcurves"
 MOST_ROWS = 10_000
+#: column of a candidate's name
+NAME = "d:ssoCandId"
 #: begins the keys of orbits
 ORBIT_MARK = "cand_"
 _CANDIDATE = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
@@ -33,18 +36,17 @@ def orbit_key(candidate: str) -> str:
 
 
 def answer(query: Query) -> Rows:
-    """Return orbits or light curves of all candidates, or of one."""
+    """Return orbits or light curves of all candidates, or of one; of too many points the latest, the oldest first."""
     candidate = query["ssoCandId"] or None
     if candidate is not None and _CANDIDATE.fullmatch(candidate) is None:
         raise RequestError("`ssoCandId` is the name of a candidate: letters and digits, as FF2022aaaaaxh.\n")
-    most = min(query["maxnumber"] if query["kind"] == LIGHT_CURVES else MOST_ROWS, query.config.api.max_rows)
-    rows = list(
-        islice(
-            _light_curves(query, candidate) if query["kind"] == LIGHT_CURVES else _orbits(query, candidate), most + 1
-        )
-    )
-    is_own = "maxnumber" in query.given and most == query["maxnumber"]
-    return Rows([_table(rows[:most])], is_cut=len(rows) > most and not is_own)
+    has_points = query["kind"] == LIGHT_CURVES
+    limit = Limit.of(query, "maxnumber" if has_points else None)
+    found = _light_curves(query, candidate) if has_points else _orbits(query, candidate)
+    rows = list(islice(found, limit.rows + 1))
+    shown = rows[: limit.rows]
+    is_cut = len(rows) > limit.rows and not limit.is_own
+    return Rows([_table(shown[::-1] if has_points else shown)], is_cut)
 
 
 def _orbits(query: Query, candidate: str | None) -> Iterator[Mapping[str, Any]]:
@@ -56,17 +58,20 @@ def _orbits(query: Query, candidate: str | None) -> Iterator[Mapping[str, Any]]:
 
 
 def _light_curves(query: Query, candidate: str | None) -> Iterator[Mapping[str, Any]]:
+    """Give points of light curves, the latest first."""
     dates = Dates.of(query, "start_date", "stop_date")
     first, last = (min(max(jd, 0.0), 9_999_999.0) for jd in (dates.first, dates.last))
     # behind the last time comes the mark before the name, and "`" is what follows it
     keys = KeyRange(light_curve_key(first, "").encode(), f"{last:015.7f}`".encode())
-    for _, fields in records.read(query.archive, records.SSO_CANDIDATES, keys):
-        if candidate is None or fields.get("d:ssoCandId") == candidate:
+    for _, fields in records.read(query.archive, records.SSO_CANDIDATES, keys, reverse=True):
+        if candidate is None or fields.get(NAME) == candidate:
             yield fields
 
 
 def _table(rows: list[Mapping[str, Any]]) -> pa.Table:
     """Return rows as a table; a column is of texts where its values are not all numbers."""
+    if not rows:
+        return records.texts([NAME]).empty_table()
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
 

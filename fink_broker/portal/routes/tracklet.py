@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-import pyarrow as pa
-
+from fink_broker.archive.columns import is_index_column
 from fink_broker.archive.hbase.keys import part
 from fink_broker.portal.alert_rows import COLUMNS, Limit, Selection, newest_first
 from fink_broker.portal.main_rows import completed
@@ -38,9 +37,10 @@ def answer(query: Query) -> Rows:
     """Return the alerts of tracklets by name or date, the latest first."""
     prefix = part(tracklet_name(query)).encode()
     limit, selection = Limit.of(query, None), Selection.of(query)
-    alerts = query.archive.with_prefix("tracklet", prefix, limit.rows + 1)
+    # names begin with the time of the tracklet: from the last one back the latest come first
+    alerts = query.archive.with_prefix("tracklet", prefix, limit.rows + 1, reverse=True)
     if not len(alerts):
-        return Rows([pa.table({})])
+        return limit.answer(selection.show(selection.nothing(is_index_column)))
     has_more = len(alerts) > limit.rows
     alerts = newest_first(completed(query.archive, alerts.slice(0, limit.rows), selection.fetched()))
     return limit.answer(selection.show(alerts), has_more)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from fink_broker.archive.hbase.discs import SEPARATION
 from fink_broker.portal.alert_rows import Limit, Selection, united
 from fink_broker.portal.angles import parse_position
-from fink_broker.portal.cones import RADIUS, checked_radius, objects_around
+from fink_broker.portal.cones import RADIUS, checked_radius, is_position_column, objects_around
 from fink_broker.portal.dates import START_OF_DATA, now, parse_date
 from fink_broker.portal.route import Argument, Query, RequestError, Route, Rows
 from fink_broker.portal.scans import WINDOW, Dates
@@ -24,7 +25,9 @@ _LONGEST_CELL = 1000
 _MOST_COLUMNS = 100
 #: Positions searched side by side, and between two looks at how many rows there are.
 _SIDE_BY_SIDE = 4
-_TOGETHER = 200
+_TOGETHER = 32
+#: What is put behind the name of a column of the catalogue that is also one of the archive's.
+CATALOG_MARK = "_catalog"
 _HEADER_HELP = "Header should contain 3 or 4 entries from your catalog. E.g. RA,DEC,ID or RA,DEC,ID,Time\n"
 
 
@@ -113,40 +116,42 @@ def answer(query: Query) -> Rows:
     sources = read_catalog(query["catalog"], query["header"], query["window"])
     selection = Selection.whole(query)
     found: list[pa.Table] = []
-    count = 0
-    for matches in _matches(query, sources, radius):
-        found.append(matches)
-        count += len(matches)
-        if count > limit.rows:
+    matched: list[Source] = []
+    for source, objects in _matches(query, sources, radius, limit.rows + 1):
+        found.append(objects)
+        matched += [source] * len(objects)
+        if len(matched) > limit.rows:
             break
-    if not count:
-        return Rows([pa.table({})])
-    matched = united(found)
-    ours = [name for name in matched.column_names if name not in sources[0].cells]
-    shown = selection.show_stored(matched.select(ours))
-    theirs = matched.select([name for name in matched.column_names if name in sources[0].cells])
-    for name in shown.column_names:
-        theirs = theirs.append_column(name, shown[name])
-    return limit.answer(theirs)
+    ours = united(found) if found else selection.nothing(is_position_column, {SEPARATION: pa.float64()})
+    return limit.answer(_side_by_side(list(sources[0].cells), matched, selection.show_stored(ours)))
 
 
-def _matches(query: Query, sources: Sequence[Source], radius: float) -> Iterator[pa.Table]:
-    """Give the objects around each position, the columns of the catalogue in front."""
+def _matches(query: Query, sources: Sequence[Source], radius: float, most: int) -> Iterator[tuple[Source, pa.Table]]:
+    """Give the objects around each position that has some."""
 
     def search(source: Source) -> pa.Table:
-        return objects_around(query.archive, source.ra, source.dec, radius, source.dates)
+        return objects_around(query.archive, (source.ra, source.dec), radius, source.dates, most)
 
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         for start in range(0, len(sources), _TOGETHER):
             some = sources[start : start + _TOGETHER]
             for source, objects in zip(some, pool.map(search, some), strict=True):
                 if len(objects):
-                    yield _joined(source, objects)
+                    yield source, objects
 
 
-def _joined(source: Source, objects: pa.Table) -> pa.Table:
-    columns = {name: pa.repeat(pa.scalar(cell), len(objects)) for name, cell in source.cells.items()}
-    return pa.table({**columns, **{name: objects[name] for name in objects.column_names if name not in columns}})
+def _side_by_side(names: Sequence[str], sources: Sequence[Source], objects: pa.Table) -> pa.Table:
+    """Return the columns of a catalogue and those of the archive, one row for each pair.
+
+    A catalogue may have been made of the archive's own answers: its columns keep apart by `CATALOG_MARK`.
+    """
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    for name in names:
+        shown = name
+        while shown in columns or shown in objects.column_names or (shown != name and shown in names):
+            shown += CATALOG_MARK
+        columns[shown] = pa.array([source.cells[name] for source in sources], pa.string())
+    return pa.table({**columns, **{name: objects[name] for name in objects.column_names}})
 
 
 ROUTES = (
@@ -156,7 +161,10 @@ ROUTES = (
         answer,
         (
             Argument(
-                "catalog", "table of comma separated values; its first line names the columns", required=True,
+                "catalog",
+                "table of comma separated values; its first line names the columns, and to those that the archive "
+                "has too _catalog is added",
+                required=True,
                 longest=LONGEST_CATALOG, example="ID,RA,Dec\na,193.8217409,2.8973184",
             ),
             Argument("header", "its columns RA,Dec,ID or RA,Dec,ID,Time", "names", required=True, example="RA,Dec,ID"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fink_broker.archive import AlertTable, DataFile
-from fink_broker.archive.reading import files_of_night, nights_of, read_rows, stored_files
+from fink_broker.archive.additions import flattened
+from fink_broker.archive.reading import files_of_night, nights_of, read_rows, stored_files, undamaged
 from fink_broker.errors import DataError, UsageError
 from fink_broker.science import tracklets
 from fink_broker.stream.transfer.schemas import JoinedSchema
@@ -76,10 +78,8 @@ def read_file(table: AlertTable, file: DataFile, paths: Sequence[str] | None, ro
     DataError
         If it is gone, or no longer what it was.
     """
-    try:
+    with _told(file):
         yield from read_rows(table, file, [*paths, "candid"] if paths is not None else None, rows)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(file, error) from error
 
 
 def tracklets_of(table: AlertTable, files: Sequence[DataFile]) -> dict[int, str]:
@@ -92,11 +92,8 @@ def tracklets_of(table: AlertTable, files: Sequence[DataFile]) -> dict[int, str]
     files : sequence of DataFile
         All files of that night.
     """
-    names = [name for name in tracklets.COLUMNS if name != "candid"]
-    pieces = []
-    for file in files:
-        for rows in read_file(table, file, [f"candidate.{name}" for name in names], THIN_ROWS):
-            pieces.append(_flattened(rows, names))
+    paths = [f"candidate.{name}" for name in tracklets.COLUMNS if name != "candid"]
+    pieces = [flattened(rows) for file in files for rows in read_file(table, file, paths, THIN_ROWS)]
     alerts = pa.concat_tables([piece for piece in pieces if piece is not None] or [pa.table({})])
     if len(alerts) == 0:
         return {}
@@ -106,32 +103,27 @@ def tracklets_of(table: AlertTable, files: Sequence[DataFile]) -> dict[int, str]
     return dict(zip(candids, found.filter(marked).to_pylist(), strict=True))
 
 
-def _flattened(rows: pa.Table, names: Sequence[str]) -> pa.Table | None:
-    """Return candids and fields of ``candidate`` side by side, None where a field is missing."""
-    candidate = rows["candidate"].combine_chunks() if "candidate" in rows.column_names else None
-    if candidate is None or any(candidate.type.get_field_index(name) < 0 for name in names):
-        return None
-    texts = ("ssnamenr", "isdiffpos")
-    fields = {
-        name: pc.cast(pc.struct_field(candidate, name), pa.string() if name in texts else pa.float64())
-        for name in names
-    }
-    return pa.table({"candid": pc.cast(rows["candid"], pa.int64()), **fields})
-
-
 def _schema(table: AlertTable, file: DataFile) -> pa.Schema:
+    with _told(file), undamaged(table, file), table.storage.open(file.path) as stream:
+        return pq.read_schema(stream).remove_metadata()
+
+
+@contextmanager
+def _told(file: DataFile) -> Iterator[None]:
+    """Tell what to do about a file of the science table that is gone.
+
+    Raises
+    ------
+    DataError
+        If it is: it was merged with others since the transfer was planned, or it is lost.
+    """
     try:
-        with table.storage.files.open_input_file(f"{table.storage.root}/{file.path}") as stream:
-            return pq.read_schema(stream).remove_metadata()
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: DataFile, error: Exception) -> DataError:
-    return DataError(
-        f"The file {file.path} of the science table cannot be read: {' '.join(str(error).split())[:200]}.",
-        "Put it back from a copy; nothing of it was sent.",
-    )
+        yield
+    except FileNotFoundError as error:
+        raise DataError(
+            f"The file {file.path} of the science table is gone: it was merged, or removed, meanwhile.",
+            "Begin the transfer anew: take another --topic, or --remove this one first; nothing of the file was sent.",
+        ) from error
 
 
 def _nights(selection: Selection) -> str:

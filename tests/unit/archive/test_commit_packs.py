@@ -10,6 +10,7 @@ import pytest
 
 from fink_broker.archive import AlertTable, Commit, DataFile, commits
 from fink_broker.archive.commits import CommitLog
+from fink_broker.archive.storage import Storage
 from fink_broker.errors import DataError
 
 
@@ -30,7 +31,7 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[CommitLog, Co
     shutil.copytree(tmp_path / "plain", tmp_path / "packed")
     packed = AlertTable(str(tmp_path / "packed")).log
     assert packed.pack() == 3
-    assert sorted(path.name for path in (tmp_path / "packed/_commits").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "packed/_commits").glob("0*")) == [
         "000000.jsonl", "000001.jsonl", "000002.jsonl", "000003", "000004",
     ]  # fmt: skip
     return log, AlertTable(str(tmp_path / "packed")).log
@@ -113,6 +114,47 @@ def test_readers_see_every_commit_while_folders_are_packed(tmp_path: Path, monke
     for reader in readers:
         reader.join()
     assert wrong == []
+
+
+def test_two_at_once_pack_nothing_twice(logs: tuple[CommitLog, CommitLog]) -> None:
+    plain, packed = logs
+    with plain._storage.locked("_commits/.lock") as ours:
+        assert ours
+        assert CommitLog(plain._storage).pack() == 0
+    assert CommitLog(plain._storage).pack() == 3
+    assert answers(CommitLog(plain._storage)) == answers(packed)
+
+
+def test_a_file_that_somebody_spoils_before_its_folder_goes_is_found(
+    logs: tuple[CommitLog, CommitLog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever becomes of the file while it is written: the folder stays until it was read back whole."""
+    plain, packed = logs
+    move = Storage.move
+
+    def spoiled(self: Storage, source: str, target: str) -> None:
+        if target.endswith(".jsonl"):
+            path = Path(self.root, source)
+            path.write_bytes(path.read_bytes()[:-40])
+        move(self, source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "move", spoiled)
+        with pytest.raises(DataError):
+            CommitLog(plain._storage).pack()
+    assert sorted(path.name for path in (tmp_path / "plain/_commits").glob("0*0")) == ["000000"]
+    assert CommitLog(plain._storage).pack() == 3  # the whole folder is what holds
+    assert answers(CommitLog(plain._storage)) == answers(packed)
+
+
+def test_what_is_left_of_a_folder_must_be_in_its_file(logs: tuple[CommitLog, CommitLog], tmp_path: Path) -> None:
+    _, packed = logs
+    left = tmp_path / "packed" / "_commits" / "000001"
+    left.mkdir()
+    (left / "000000005-of-another.json").write_bytes(b"{}")
+    with pytest.raises(DataError, match="does not hold the commits of its folder"):
+        CommitLog(packed._storage).pack()
+    assert left.exists()
 
 
 def test_a_damaged_pack_is_told(logs: tuple[CommitLog, CommitLog], tmp_path: Path) -> None:

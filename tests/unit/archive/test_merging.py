@@ -19,6 +19,7 @@ from transfer_rows import commit, rows
 
 from fink_broker.archive import AlertTable, Commit
 from fink_broker.archive.additions import BATCH, BatchNames
+from fink_broker.archive.buckets import COLUMN_BYTES, Buckets, bounds_of, keys_of, memory_of
 from fink_broker.archive.merging import merge_night
 from fink_broker.archive.night_writer import ROWS_IN_A_GROUP
 from fink_broker.archive.reading import files_of_night, nights_of, read_night
@@ -289,20 +290,58 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     before = alerts_of(table)
     generator = np.random.default_rng()
     survived = 0
-    for _ in range(4):
+    for delay in (0.0, *generator.uniform(0.0, 0.5, 3)):
         process = subprocess.Popen(
             [sys.executable, "-c", MERGE_SCRIPT, table.storage.root, str(SMALL)], stdout=subprocess.PIPE
         )
         assert process.stdout is not None
         assert process.stdout.readline() == b"begin\n"
-        time.sleep(generator.uniform(0.0, 0.5))
+        time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         survived += process.wait() == 0
         process.stdout.close()
         assert len(candids_of(table)) == 4800
+    assert survived < 4  # the one killed at once was not done
     merge(table)
     assert alerts_of(table) == before
     assert merge(table) is None
+    assert not table.storage.folders("_merging")
+
+
+class TestBuckets:
+    def piles(self, folder: Path, alerts: pa.Table, memory: int) -> Buckets:
+        return Buckets(folder, bounds_of(keys_of(alerts), 20), memory)
+
+    def test_every_alert_comes_back_from_its_pile(self, tmp_path: Path) -> None:
+        alerts = shuffled(500)
+        wide = alerts.append_column("more", pa.array([1.5] * 500))
+        buckets = self.piles(tmp_path / "piles", alerts, 300_000)
+        for start in range(0, 500, 5):
+            buckets.add((wide if start % 2 else alerts).slice(start, 5))
+        found: list[int] = []
+        last = ""
+        for number in range(len(buckets)):
+            parts = buckets.take(number)
+            names = sorted(name for part in parts for name in part["objectId"].to_pylist())
+            assert names[0] > last
+            last = names[-1]
+            found += [candid for part in parts for candid in part["candid"].to_pylist()]
+        assert sorted(found) == sorted(alerts["candid"].to_pylist())
+
+    def test_what_small_tables_take_beside_their_values_counts(self, tmp_path: Path) -> None:
+        """A thousand files of few alerts on twenty piles do not stay in memory as a thousand tables each."""
+        alerts = shuffled(200)
+        limit = 400_000
+        buckets = self.piles(tmp_path / "piles", alerts, limit)
+        most_tables = 0
+        for number in range(1000):
+            buckets.add(alerts.slice(number % 190, 10))
+            assert buckets.bytes <= limit
+            most_tables = max(most_tables, sum(map(len, buckets._held)))
+        assert memory_of(alerts.slice(0, 1)) > 10 * alerts.slice(0, 1).nbytes
+        assert most_tables * COLUMN_BYTES < limit
+        read = sum(len(part) for number in range(len(buckets)) for part in buckets.take(number))
+        assert read == 10_000
 
 
 def test_readers_find_every_alert_while_the_night_is_merged(table: AlertTable) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from transfer_rows import rows
 
-from fink_broker.archive import AlertTable, Commit, Layout
+from fink_broker.archive import AlertTable, Commit, Layout, merging
 from fink_broker.archive.following import settled, taken
 from fink_broker.archive.reading import files_of_night, nights_of, read_night
 from fink_broker.archive.upkeep import (
@@ -21,11 +21,13 @@ from fink_broker.archive.upkeep import (
     remove_night,
     remove_rejected,
     remove_staging,
+    remove_unfinished,
     too_old,
 )
 from fink_broker.config import Config
 from fink_broker.config.model import StorageConfig
 from fink_broker.config.paths import nearly_full
+from fink_broker.errors import UsageError
 
 NIGHT, NEXT = "20231018", "20231019"
 
@@ -108,7 +110,7 @@ def test_a_night_goes_when_later_jobs_have_done_with_it(config: Config) -> None:
     assert count(config, "raw") == 20
     add(config, "science", 1, ("raw-1", "raw-2"))
     merge_table(config, "raw", NIGHT, quietly)
-    purge_tables(config, (), at_once=True)
+    purge_tables(config, (), at_once=[NIGHT])
     would = remove_night(config, "raw", NIGHT, dry_run=True)
     assert would is not None
     assert would.files == 1
@@ -118,7 +120,7 @@ def test_a_night_goes_when_later_jobs_have_done_with_it(config: Config) -> None:
     assert freed.bytes == would.bytes > 0
     assert files_of_night(table(config, "raw"), NIGHT) == []
     assert count(config, "raw", NEXT) == 10
-    purge_tables(config, (), at_once=True)
+    purge_tables(config, (), at_once=[NIGHT])
     assert not list(Path(table(config, "raw").storage.root, f"night={NIGHT}").iterdir())
     add(config, "raw", 3)  # an alert that comes years late
     assert count(config, "raw") == 10
@@ -143,9 +145,89 @@ def test_what_an_unfinished_transfer_sends_stays(config: Config) -> None:
     (file,) = files_of_night(table(config, "science"), NIGHT)
     assert remove_night(config, "science", NIGHT, {file.path}, dry_run=False) is None
     merge_table(config, "science", NIGHT, quietly)
-    assert purge_tables(config, {file.path}, at_once=True).files == 0
+    assert purge_tables(config, {file.path}, at_once=[NIGHT]).files == 0
     assert Path(table(config, "science").storage.root, file.path).exists()
-    assert purge_tables(config, (), at_once=True).files == 1
+    assert purge_tables(config, (), at_once=[NIGHT]).files == 1
+
+
+def test_what_was_merged_away_and_an_unfinished_transfer_sends_keeps_its_night(config: Config) -> None:
+    add(config, "science", 0)
+    add(config, "topics", 0, ("science-0",))
+    (file,) = files_of_night(table(config, "science"), NIGHT)
+    merge_table(config, "science", NIGHT, quietly)
+    assert remove_night(config, "science", NIGHT, {file.path}, dry_run=False) is None
+    assert Path(table(config, "science").storage.root, file.path).exists()
+    freed = remove_night(config, "science", NIGHT, dry_run=False)
+    assert freed is not None
+    assert freed.files == 2
+    assert not list(Path(table(config, "science").storage.root, f"night={NIGHT}").iterdir())
+
+
+def test_only_the_nights_that_are_named_go_at_once(config: Config) -> None:
+    for number, night in enumerate((NIGHT, NEXT)):
+        add(config, "topics", number, night=night)
+        merge_table(config, "topics", night, quietly)
+    assert purge_tables(config, ()).files == 0
+    assert purge_tables(config, (), at_once=[NEXT]).files == 1
+    folders = [Path(table(config, "topics").storage.root, f"night={night}") for night in (NIGHT, NEXT)]
+    assert [len(list(folder.iterdir())) for folder in folders] == [2, 1]
+
+
+@pytest.mark.parametrize("step", ["retire", "list"])
+def test_a_night_goes_whole_after_a_merge_that_was_killed(
+    config: Config, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    add(config, "topics", 0)
+    with monkeypatch.context() as patch:
+        where = {"retire": "fink_broker.archive.night_writer.retire"}
+        patch.setattr(where.get(step, "fink_broker.archive.merged_night.MergedNights.write"), killed)
+        with pytest.raises(Killed):
+            merge_table(config, "topics", NIGHT, quietly)
+    folder = Path(table(config, "topics").storage.root, f"night={NIGHT}")
+    assert len(list(folder.iterdir())) == 2
+    assert remove_night(config, "topics", NIGHT, dry_run=False) is not None
+    assert not list(folder.iterdir())
+
+
+def test_a_merge_that_was_killed_does_not_take_the_room_of_the_next(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(config, "topics", 0)
+    root = Path(table(config, "topics").storage.root)
+
+    def leave() -> None:
+        for name in (NIGHT, f"{NIGHT}-piles-0"):
+            (root / "_merging" / name).mkdir(parents=True, exist_ok=True)
+            (root / "_merging" / name / "0").write_bytes(b"x" * 1_000_000)
+
+    def free(_location: str) -> float:
+        left = sum(path.stat().st_size for path in (root / "_merging").rglob("*") if path.is_file())
+        return (1_500_000 - left) / 1024**3
+
+    leave()
+    monkeypatch.setattr(merging, "free_gib", free)
+    assert merge_table(config, "topics", NIGHT, quietly).merged is not None
+    leave()
+    with table(config, "topics").merged.alone(), pytest.raises(UsageError, match="being merged"):
+        remove_unfinished(config, dry_run=False, now=time.time())
+    assert remove_unfinished(config, dry_run=True, now=time.time()).bytes == 2_000_000
+    assert remove_unfinished(config, dry_run=False, now=time.time()).files == 2
+    assert not (root / "_merging").exists()
+
+
+def test_files_nobody_finished_writing_go_after_a_day(config: Config) -> None:
+    add(config, "topics", 0)
+    half = Path(table(config, "topics").storage.root, "_commits", ".000000.jsonl.0123456789ab.tmp")
+    half.write_bytes(b"half")
+    assert remove_unfinished(config, dry_run=False, now=time.time()).files == 0
+    assert remove_unfinished(config, dry_run=False, now=time.time() + 2 * 86400).files == 1
+    assert not half.exists()
 
 
 def test_rejected_packets_and_old_staging_go(config: Config) -> None:

@@ -128,7 +128,7 @@ def test_no_usable_answer_passes_in_time_and_the_service_is_left_alone(
     server.mode = mode
     start = time.monotonic()
     assert beside(stars, 10) == [False]
-    assert time.monotonic() - start < SECONDS + 0.5
+    assert time.monotonic() - start < SECONDS + 3
     server.mode = "answers"
     assert beside(stars, 10, 15) == [False, False]
     assert len(server.questions) == 1, "it was asked although it had just failed"
@@ -156,7 +156,7 @@ def test_a_service_that_refuses_or_is_no_address_passes() -> None:
         stars = SkyServer(url, SECONDS)
         start = time.monotonic()
         assert beside(stars, 10) == [False]
-        assert time.monotonic() - start < SECONDS + 0.5
+        assert time.monotonic() - start < SECONDS + 3
         assert stars.unanswered == 1
 
 

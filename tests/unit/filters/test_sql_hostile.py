@@ -120,10 +120,10 @@ def test_what_is_refused(text: str, wrong: str) -> None:
 @pytest.mark.parametrize("times", [60, 3000])
 def test_deep_texts_are_refused_at_once(before: str, after: str, times: int) -> None:
     text = before * times + "x" + after * times
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ConfigError):
         judge(text)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_long_texts() -> None:
@@ -176,9 +176,9 @@ def test_the_most_expensive_pattern_is_no_great_delay() -> None:
     pattern = "(.*a.*b.*c.*a.*b.*c.*a.*b.*c.*a.*b.*c.*a.*b.*){5}x"
     view = AlertView(pa.table({"name": ["abcab" * 200] * 16}))
     rule = SqlRule(f"name RLIKE '{pattern}'")
-    started = time.monotonic()
+    started = time.process_time()
     assert not rule.decide(view).any()
-    assert time.monotonic() - started < 2  # 0.01 s an alert where the machine is free
+    assert time.process_time() - started < 2  # of the processor; 0.01 s an alert is usual
 
 
 WORDS = (

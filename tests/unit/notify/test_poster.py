@@ -98,7 +98,7 @@ def test_a_slow_far_end_is_left_in_time(far_end: FarEnd) -> None:
     started = time.monotonic()
     assert post(far_end, Answer(delay=3)) == Outcome("later", "no answer within 0.5 s")
     assert post(far_end, Answer(drip=True)) == Outcome("accepted"), "the status has come"
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 2.9
 
 
 def test_a_cut_connection(far_end: FarEnd) -> None:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -126,6 +127,27 @@ def test_a_cut_answer_says_so(api: Any) -> None:
     assert "X-Fink-Truncated" in answer.headers["access-control-expose-headers"]
 
 
+def test_a_cut_answer_says_where_its_own_limit_is() -> None:
+    route = Route("few", "Few", lambda _: Rows([TABLE], is_cut=True, cut_at=2), answers_bare_get=True)
+    with client_of([route]) as api:
+        assert api.get("/api/v1/few").headers["x-fink-max-rows"] == "2"
+
+
+def test_a_route_knows_how_it_was_asked_and_its_time() -> None:
+    def answer(query: Query) -> Text:
+        query.check_time()
+        time.sleep(0.3)
+        query.check_time()
+        return Text(query.method)
+
+    for seconds, status in ((30.0, 200), (0.2, 504)):
+        with client_of([Route("how", "How", answer, has_rows=False, answers_bare_get=True)], seconds=seconds) as api:
+            answers = [api.get("/api/v1/how"), api.post("/api/v1/how", json={"a": 1})]
+            assert [each.status_code for each in answers] == [status, status]
+            if status == 200:
+                assert [each.text for each in answers] == ["GET", "POST"]
+
+
 def test_identifiers_are_texts_where_asked(api: Any) -> None:
     answer = api.get("/api/v1/rows", params={**GIVEN, "identifiers": "text"})
     assert [row["i:candid"] for row in answer.json()] == [str(2**60), "5"]
@@ -215,6 +237,19 @@ def test_large_requests_are_refused(api: Any) -> None:
     assert "by POST" in text_of(answer)
 
 
+def test_a_route_without_files_takes_no_large_body() -> None:
+    upload = Route("take", "Take", lambda query: Text(str(len(query["file"]))), (Argument("file", "f", "upload"),))
+    with client_of([*ROUTES, replace(upload, has_rows=False)]) as api:
+        large = b'{"a": "' + b" " * (2 * 1024 * 1024) + b'"}'
+        answer = api.post("/api/v1/rows", content=large)
+        assert answer.status_code == 413
+        assert "larger than 1 MiB" in text_of(answer)
+        assert api.post("/api/v1/take", files={"file": b"x" * 3_000_000}).text == "3000000"
+        answer = api.post("/api/v1/take", content=b'{"file": "' + b"A" * (33 * 1024 * 1024) + b'"}')
+        assert answer.status_code == 413
+        assert "multipart" in text_of(answer)
+
+
 def test_a_request_that_takes_too_long_is_ended(api: Any) -> None:
     begun = time.monotonic()
     answer = api.get("/api/v1/slow?seconds=3")
@@ -239,6 +274,29 @@ def test_a_full_server_says_so_and_recovers() -> None:
     assert refused.headers["retry-after"]
     assert "busy" in text_of(refused)
     assert last.status_code == 200
+
+
+def test_heavy_requests_leave_threads_to_the_others() -> None:
+    release = threading.Event()
+
+    def work(query: Query) -> Text:
+        release.wait(10)
+        return Text("done")
+
+    heavy = Route("heavy", "Heavy", work, has_rows=False, answers_bare_get=True, cost=10)
+
+    async def ask() -> list[Any]:
+        transport = httpx.ASGITransport(app=client_of([heavy, *ROUTES], threads=4).app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as api:
+            first = asyncio.ensure_future(api.get("/api/v1/heavy"))
+            await asyncio.sleep(0.1)
+            others = [await api.get("/api/v1/heavy"), await api.get("/api/v1/rows", params=GIVEN)]
+            release.set()
+            return [await first, *others, await api.get("/api/v1/heavy")]
+
+    answers = asyncio.run(ask())
+    assert [answer.status_code for answer in answers] == [200, 503, 200, 200]
+    assert answers[1].headers["retry-after"]
 
 
 def test_large_answers_are_compressed_for_those_who_take_it() -> None:

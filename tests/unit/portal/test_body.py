@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import base64
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fink_broker.portal.body import from_body, from_query
+from fink_broker.portal.body import LARGEST_PLAIN, MOST_MARKS, from_body, from_query, largest_body, parse_upload
 from fink_broker.portal.route import RequestError
+from fink_broker.portal.routes import all_routes
 
 JSON = "application/json"
 
@@ -48,6 +52,10 @@ def test_no_body_is_no_arguments() -> None:
         b"{'n': 1}",
         b"\x80\x04\x95pickle",
         b'{"a": "\xff"}',
+        '{"a": "b"}'.encode("utf-16"),
+        b'{"a":[' + b"[]," * MOST_MARKS + b"0]}",
+        b'{"a":[' + b'"",' * MOST_MARKS + b"0]}",
+        b'{"a":"\\\\",' + b'"":0,' * MOST_MARKS + b'"b":0}',
     ],
 )
 def test_what_is_no_json_object_is_refused_with_a_sentence(body: bytes) -> None:
@@ -118,3 +126,95 @@ def test_no_bytes_are_an_error_of_ours(body: bytes, kind: str) -> None:
 )
 def test_every_json_object_comes_back(content: dict[str, object]) -> None:
     assert from_body(json.dumps(content).encode(), JSON) == content
+
+
+def test_what_a_long_text_holds_is_no_value() -> None:
+    text = '\\",[{}]:' * MOST_MARKS
+    assert from_body(json.dumps({"a": text}).encode(), JSON) == {"a": text}
+
+
+def test_a_bytes_literal_of_any_length_is_its_bytes() -> None:
+    content = bytes(range(256)) * 8000 + b"\\"
+    assert parse_upload(repr(content)) == content
+    assert parse_upload(f"  {content!r}\n") == content
+    assert parse_upload(repr(b'it\'s "quoted"')) == b'it\'s "quoted"'
+    assert parse_upload("b''") == b""
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["b'", "b'a", "b'a\"", "b'a'b'", "b'a' + b'b'", r"b'\'", r"b'\x1'", r"b'\u0041'", r"b'\N{BULLET}'", r"b'\q'",
+     r"b'\101'", "b'é'", "b'a\nb'", "b'\\\nb'", "rb'a'", "B'a", "bytes(9)"],
+)  # fmt: skip
+def test_what_is_no_bytes_literal_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="is neither base64 nor a file"):
+        parse_upload(written)
+
+
+def test_base64_may_have_lines_and_be_made_for_addresses() -> None:
+    content = bytes(range(256))
+    assert parse_upload(base64.encodebytes(content).decode()) == content
+    assert parse_upload(base64.urlsafe_b64encode(content).decode()) == content
+
+
+def test_a_form_may_hold_what_looks_like_its_boundary() -> None:
+    content = b"x--xyz\r\n--xy\r\n-\r\n\r\n--XYZ--\r\n"
+    head = 'name="bayestar"; filename="a"\r\nContent-Type: application/fits'
+    body = b"before\r\n" + multipart((head, content)) + b"after"
+    assert from_body(body, 'multipart/form-data; boundary="xyz"') == {"bayestar": content}
+    with pytest.raises(RequestError, match="its end is missing"):
+        from_body(body.replace(b"--xyz--", b""), "multipart/form-data; boundary=xyz")
+
+
+def test_only_routes_of_files_and_tables_take_large_bodies() -> None:
+    large = {route.name for route in all_routes() if (largest_body(route) or 2**40) > 2 * LARGEST_PLAIN}
+    assert large == {"skymap", "bayestar", "euclidin", "xmatch"}
+
+
+HOSTILE = """
+import resource, sys, time
+from fink_broker.portal.body import from_body, parse_upload
+from fink_broker.portal.route import RequestError
+
+n, form = 20_000_000, "multipart/form-data; boundary=x"
+head = b'--x\\r\\nContent-Disposition: form-data; name="a"; filename="a"\\r\\n\\r\\n'
+bodies = {
+    "lists": (b'{"a":[' + b"[]," * (n // 3) + b"0]}", "application/json"),
+    "texts": (b'{"a":[' + b'"",' * (n // 3) + b"0]}", "application/json"),
+    "quotes": (b'{"a":"' + b'\\\\"' * (n // 2) + b'"}', "application/json"),
+    "escapes": (b"a=" + b"%41" * (n // 3), "application/x-www-form-urlencoded"),
+    "lines": (head + b"\\r\\n-" * (n // 3) + b"\\r\\n--x--", form),
+    "heads": (b"--x\\r\\n" + b"A: b\\r\\n" * (n // 6) + b"\\r\\n--x--", form),
+    "parts": (b"\\r\\n--x" * (n // 5) + b"--", form),
+}
+uploads = {
+    "plain": "b'" + "a" * n + "'",
+    "escaped": "b'" + r"\\x1f" * (n // 4) + "'",
+    "open": "b'" + "a" * n,
+    "blanks": "a " * (n // 2),
+}
+
+
+def most() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+before = most()
+for name, given in {**bodies, **uploads}.items():
+    began = time.monotonic()
+    try:
+        parse_upload(given) if isinstance(given, str) else from_body(*given)
+    except (RequestError, ValueError):
+        pass
+    print(name, round(time.monotonic() - began, 2), most() - before)
+"""
+
+
+def test_no_body_takes_long_or_much_memory() -> None:
+    """20 MB that are nothing but what takes most: seconds, and MiB of the process beyond the bodies themselves."""
+    run = subprocess.run([sys.executable, "-c", HOSTILE], capture_output=True, text=True, timeout=120, check=True)
+    lines = [line.split() for line in run.stdout.splitlines()]
+    assert len(lines) == 11
+    for name, seconds, mib in lines:
+        assert float(seconds) < 3, name
+        assert int(mib) < 150, name

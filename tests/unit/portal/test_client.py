@@ -137,16 +137,23 @@ def test_nothing_of_an_answer_is_evaluated() -> None:
 
 
 def test_arguments_are_sent_as_the_api_reads_them() -> None:
-    bodies: list[dict[str, Any]] = []
+    asked: list[tuple[str, Any]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        bodies.append(json.loads(request.read()))
+        asked.append((request.method, dict(request.url.params) or json.loads(request.read())))
         return httpx.Response(200, json=[{"b:cutoutScience_stampData": [[1.0, None]]}])
 
     pixels = client_with(answer).cutout("ZTF21abfmbix")
     assert pixels.shape == (1, 2)
     assert np.isnan(pixels[0, 1])
-    assert bodies == [{"objectId": "ZTF21abfmbix", "kind": "Science", "output-format": "array"}]
+    fink = client_with(answer)
+    fink.document("xmatch", catalog="ID,RA,Dec\n" * 1000, radius=5)
+    fink.document("metadata", objectId="ZTF21abfmbix", comments=None)
+    assert asked == [
+        ("GET", {"objectId": "ZTF21abfmbix", "kind": "Science", "output-format": "array"}),
+        ("POST", {"catalog": "ID,RA,Dec\n" * 1000, "radius": 5}),
+        ("GET", {"objectId": "ZTF21abfmbix"}),
+    ]
 
 
 def test_integers_that_lack_stay_integers() -> None:

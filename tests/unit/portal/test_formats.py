@@ -170,6 +170,12 @@ def test_rows_in_pieces_are_the_rows_as_a_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
+def test_rows_without_columns_do_not_multiply(name: str) -> None:
+    assert len(written(name, ROWS.select([]))) < 1000
+    assert json.loads(written("json", ROWS.select([]))) == [{}, {}, {}]
+
+
+@pytest.mark.parametrize("name", FORMATS)
 def test_nothing_is_written_before_the_first_rows_are_there(name: str) -> None:
     def tables() -> Iterator[pa.Table]:
         raise LookupError

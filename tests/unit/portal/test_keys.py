@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -65,11 +66,18 @@ def test_without_a_file_nobody_needs_a_key() -> None:
     assert Quotas(None, 0).admit(bearer("anything"), ADDRESS, 1) == "anonymous"
 
 
-def test_the_right_to_write_is_no_key_and_needs_none_beside_it(tmp_path: Path, clock: Clock) -> None:
-    quotas = Quotas(keys_file(tmp_path, entry_of("tom", make_key()[1])), 5, clock)
-    assert quotas.admit(bearer("secret"), ADDRESS, 1, also_known="secret") == "anonymous"
-    with pytest.raises(RequestError):
-        quotas.admit(bearer("secrets"), ADDRESS, 1, also_known="secret")
+@pytest.mark.parametrize("per_minute", [0, 5])
+def test_the_right_to_write_is_no_key_and_needs_none_beside_it(tmp_path: Path, clock: Clock, per_minute: int) -> None:
+    key, digest = make_key()
+    quotas = Quotas(keys_file(tmp_path, entry_of("tom", digest)), per_minute, clock)
+    token, _ = make_key()
+    assert quotas.admit(bearer(token), ADDRESS, 1, write_token=token) == "writer"
+    assert quotas.admit({"x-fink-token": token}, ADDRESS, 1, write_token=token) == "writer"
+    both = {**bearer(key), "x-fink-token": token}
+    assert quotas.admit(both, ADDRESS, 1, write_token=token) == "tom"
+    for wrong, right in ((f"{token}s", token), ("", token), (token, "")):
+        with pytest.raises(RequestError) if wrong or not per_minute else nullcontext():
+            assert quotas.admit(bearer(wrong), ADDRESS, 1, write_token=right) == "anonymous"
 
 
 def test_a_quota_comes_back_with_time(tmp_path: Path, clock: Clock) -> None:

@@ -108,7 +108,11 @@ def test_the_nearest_n_objects_are_given(archive: Archive) -> None:
 
 
 def test_an_empty_cone_has_no_row(archive: Archive) -> None:
-    assert rows(archive, "conesearch", ra=0, dec=0, radius=1).shape == (0, 0)
+    nothing, whole = (rows(archive, "conesearch", ra=ra, dec=DEC, radius=5) for ra in (0, RA))
+    assert len(nothing) == 0
+    assert set(whole.column_names) <= set(nothing.column_names)
+    named = rows(archive, "conesearch", ra=0, dec=0, radius=1, columns="i:magap")
+    assert named.column_names == ["i:magap", "i:ra", "i:dec", "v:separation_degree"]
 
 
 def test_a_radius_of_more_than_5_degrees_is_refused_in_the_words_of_the_contract(archive: Archive) -> None:
@@ -128,6 +132,7 @@ def test_a_position_that_cannot_be_read_keeps_the_words_of_astropy(archive: Arch
     [
         {"radius": -1}, {"radius": "nan"}, {"radius": ""}, {"n": 0}, {"n": -5}, {"n": "1e3"}, {"dec": 91}, {"dec": ""},
         {"ra": "nan"}, {"ra": "1' or '1"}, {"startdate": "soon"}, {"window": -1}, {"columns": "i:ra,x"},
+        {"window": 3}, {"window": 3, "stopdate": "2021-12-01"}, {"columns": "v:g-r"},
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_refused(archive: Archive, wrong: dict) -> None:
@@ -196,6 +201,31 @@ def test_a_catalogue_is_joined_with_the_objects_around_its_positions(archive: Ar
     ]  # fmt: skip
     assert list(found[0])[:4] == ["ID", "RA", "Dec", "note"]
     assert found[0]["v:lastdate"] == "2021-11-06 18:00:00.000"
+
+
+def test_a_catalogue_may_have_been_made_of_answers_of_the_archive(archive: Archive) -> None:
+    catalog = f"i:objectId,i:ra,i:dec,i:jd,v:lapse,i:jd_catalog\nmine,{RA},{DEC},1.5,x,y\n"
+    found = matched(archive, catalog, "i:ra,i:dec,i:objectId")
+    assert [row["i:objectId"] for row in found] == [A, B]
+    assert [row["i:jd"] for row in found] == [JD[1], JD[2]]
+    assert {row["i:objectId_catalog"] for row in found} == {"mine"}
+    assert {(row["i:jd_catalog_catalog"], row["i:jd_catalog"], row["v:lapse_catalog"]) for row in found} == {
+        ("1.5", "y", "x")
+    }
+    assert list(found[0])[:3] == ["i:objectId_catalog", "i:ra_catalog", "i:dec_catalog"]
+    assert all(isinstance(row["v:lapse"], float) for row in found)
+    kept = {"i:objectId": "objectId", "v:separation_degree": "separation", "v:classification": "classification"}
+    again = "x,y,note\n" + "".join(f"{row['i:ra']},{row['i:dec']},{row['i:objectId']}\n" for row in found)
+    assert {row["note"] for row in matched(archive, again, "x,y,note")} == {A, B}
+    assert kept.keys() <= set(found[0])
+
+
+def test_a_catalogue_without_matches_has_the_columns_of_both(archive: Archive) -> None:
+    table = as_table(answer(archive, "xmatch", {"catalog": "a,b,i:jd\n0,0,x", "header": "a,b,i:jd", "radius": 1},
+                            generation="historic"))  # fmt: skip
+    assert len(table) == 0
+    assert table.column_names[:3] == ["a", "b", "i:jd_catalog"]
+    assert {"i:objectId", "i:jd", "v:separation_degree", "v:classification"} <= set(table.column_names)
 
 
 def test_times_of_a_catalogue_select_on_the_first_detection(archive: Archive) -> None:

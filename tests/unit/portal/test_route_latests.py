@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from archived import archived_alerts
+from archived import archived_alerts, empty_archive
 from fink_utils.xmatch.simbad import get_simbad_labels
 from portal_questions import answer, archive_of, as_table, document, rows
 
@@ -16,6 +16,7 @@ from fink_broker.archive.hbase.reader import Archive
 from fink_broker.archive.hbase.tables import STRANGE
 from fink_broker.config import Config
 from fink_broker.portal.class_names import FINK_CLASSES, SIMBAD_TYPES, TNS_TYPES
+from fink_broker.portal.computed import COLOURS
 from fink_broker.portal.route import RequestError, Rows
 from fink_broker.portal.routes.random_objects import drawing_start
 from fink_broker.science.finkclass import CLASSES
@@ -136,11 +137,62 @@ def test_rows_hold_what_index_tables_hold_and_the_rest_on_request(archive: Archi
 
 def test_an_answer_that_the_api_cuts_says_so_and_one_the_client_cuts_does_not(archive: Archive) -> None:
     small = Config(api={"max_rows": 5, "resolvers": ["none"]})
-    for arguments, is_cut in (({"n": 4}, False), ({"n": 6}, True), ({}, True)):
+    for arguments, is_cut in (({"n": 4}, False), ({"n": 5}, False), ({"n": 6}, True), ({}, True)):
         result = answer(archive, "latests", {"class": "SN candidate", **arguments}, config=small)
         assert isinstance(result, Rows)
         assert result.is_cut == is_cut
         assert len(as_table(result)) == min(arguments.get("n", 10), 5)
+
+
+def test_an_answer_of_as_many_rows_as_the_route_gives_by_default_is_not_cut(archive: Archive) -> None:
+    for route, arguments in (("latests", {"class": "SN candidate"}), ("anomaly", {})):
+        result = answer(archive, route, arguments)
+        assert isinstance(result, Rows)
+        assert not result.is_cut
+        assert len(as_table(result)) == 10
+
+
+@pytest.mark.parametrize(
+    ("route", "arguments"),
+    [("latests", {"class": "no such class"}), ("anomaly", {"stop_date": "2019-11-02"}), ("tracklet", {"id": "TRCK_2"})],
+)
+def test_an_answer_without_rows_has_the_columns_of_others(archive: Archive, route: str, arguments: dict) -> None:
+    full = {"latests": {"class": "SN candidate"}, "anomaly": {}, "tracklet": {"id": "TRCK_20230225"}}[route]
+    found, other = rows(empty_archive(), route, **arguments), rows(archive, route, **full)
+    assert len(found) == 0
+    assert set(other.column_names) <= set(found.column_names)
+    assert {name: found.schema.field(name).type for name in ("i:jd", "i:candid", "i:magpsf", "v:lastdate")} == {
+        "i:jd": pa.float64(), "i:candid": pa.int64(), "i:magpsf": pa.float32(), "v:lastdate": pa.string(),
+    }  # fmt: skip
+    named = rows(empty_archive(), route, **arguments, columns="i:magap,v:lapse")
+    assert named.schema == pa.schema([("i:magap", pa.float32()), ("v:lapse", pa.float64())])
+
+
+@pytest.mark.parametrize(("route", "arguments"), [("anomaly", {}), ("tracklet", {"id": "TRCK_20230225"})])
+@pytest.mark.parametrize("column", COLOURS)
+def test_colours_are_refused_where_light_curves_are_not_read(
+    archive: Archive, route: str, arguments: dict, column: str
+) -> None:
+    with pytest.raises(RequestError, match="Ask `objects` or `latests`"):
+        rows(archive, route, **arguments, columns=f"i:jd,{column}")
+
+
+def test_of_more_tracklets_than_the_limit_the_latest_stay(archive: Archive) -> None:
+    small = Config(api={"max_rows": 3, "resolvers": ["none"]})
+    result = answer(archive, "tracklet", {"id": "TRCK_2023"}, config=small)
+    assert isinstance(result, Rows)
+    assert result.is_cut
+    assert [round(jd - FIRST) for jd in as_table(result)["i:jd"].to_pylist()] == [9, 8, 7]
+
+
+def test_of_more_alerts_of_random_objects_than_the_limit_the_latest_stay(archive: Archive) -> None:
+    arguments = {"n": 4, "seed": 3}
+    whole = as_table(answer(archive, "random", arguments, generation="historic"))
+    small = Config(api={"max_rows": 5, "resolvers": ["none"]})
+    result = answer(archive, "random", arguments, generation="historic", config=small)
+    assert isinstance(result, Rows)
+    assert result.is_cut
+    assert as_table(result)["i:jd"].to_pylist() == whole["i:jd"].to_pylist()[:5]
 
 
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"n": "many"}, {"startdate": "x"}, {"stopdate": "nan"}, {"columns": "x"}])

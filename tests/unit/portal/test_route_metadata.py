@@ -74,7 +74,16 @@ def test_historic_names_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )  # fmt: skip
 def test_wrong_questions_are_told(api: Api, asked: dict[str, Any], text: str) -> None:
-    assert text in api.error("metadata", **asked)
+    answer = api.get("metadata", **asked)
+    assert (answer.status_code, text in answer.text) == (400, True), answer.text
+
+
+def test_what_reads_never_writes_and_what_writes_says_who(api: Api) -> None:
+    told = api.get("metadata", **NOTE)
+    assert (told.status_code, "Too many arguments!" in told.text) == (400, True)
+    answer = api.post("metadata", RIGHT, objectId=NOTE["objectId"])
+    assert (answer.status_code, "A value for `internal_name` is required" in answer.text) == (400, True)
+    assert api.get("metadata", objectId="all").json() == []
 
 
 @pytest.mark.parametrize(
@@ -248,4 +257,4 @@ def test_nobody_writes_where_nothing_is_taken(
     api = Api(writable=writable, generation="historic")
     answer = api.post(route, {"Authorization": f"Bearer {token}"}, **asked)
     assert answer.status_code == 403, answer.text
-    assert api.rows("metadata", objectId="all") == []
+    assert api.get("metadata", objectId="all").json() == []

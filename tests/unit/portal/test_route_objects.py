@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from archived import archived_alerts, empty_archive, fill, stored_alerts
 from astropy.io import fits
 from portal_questions import OFFLINE, answer, archive_of, as_table, rows, science_rows
 
+from fink_broker.archive.hbase import newest
+from fink_broker.archive.hbase.cells import ALERT_CELL
 from fink_broker.archive.hbase.reader import Archive
+from fink_broker.archive.hbase.store import ALL_KEYS, Store
+from fink_broker.archive.hbase.tables import main_keys
 from fink_broker.config import Config
 from fink_broker.config.model import StorageConfig
-from fink_broker.portal import cutout_columns
+from fink_broker.portal import cutout_columns, object_rows
 from fink_broker.portal.images import image_of
 from fink_broker.portal.names import distinct
 from fink_broker.portal.route import RequestError, Rows
@@ -64,10 +71,33 @@ def test_names_that_others_stand_for_are_asked_once() -> None:
     assert distinct([A, B, A]) == [A, B]
 
 
-def test_an_unknown_object_has_no_row_and_no_column(archive: Archive) -> None:
-    for columns in ({}, {"columns": "i:jd"}, {"withupperlim": "True"}, {"withcutouts": "True"}):
-        found = rows(archive, "objects", objectId="ZTF00zzzzzzz", **columns)
-        assert found.shape == (0, 0)
+def test_an_unknown_object_has_no_row_and_the_columns_of_others() -> None:
+    whole = set(rows(empty_archive(), "objects", objectId=A).column_names)
+    assert {"i:objectId", "i:magpsf", "d:cdsxmatch", "d:tns", "v:classification", "v:g-r"} <= whole
+    for asked, columns in (
+        ({}, whole),
+        ({"columns": "i:jd,v:rate"}, {"i:jd", "v:rate"}),
+        ({"withupperlim": "True"}, whole | {"d:tag"}),
+        ({"withcutouts": "True", "cutout-kind": "Science"}, whole | {"b:cutoutScience_stampData"}),
+    ):
+        found = rows(empty_archive(), "objects", objectId=A, **asked)
+        assert (len(found), set(found.column_names)) == (0, columns)
+
+
+def test_all_recorded_columns_may_be_named_at_once(archive: Archive, shared_data: Path) -> None:
+    recorded = json.loads((shared_data / "api" / "objects_ZTF19aaosfcb.json").read_text())["response"][0]
+    assert len(recorded) == 162
+    found = rows(archive, "objects", objectId=A, columns=",".join(recorded))
+    assert (len(found), set(found.column_names)) == (3, set(recorded))
+
+
+def test_a_column_that_is_named_is_given_whatever_the_flags_say(archive: Archive) -> None:
+    tagged = rows(archive, "objects", objectId=A, columns="d:tag")
+    assert tagged.to_pydict() == {"d:tag": ["valid"] * 3}
+    image = "b:cutoutTemplate_stampData"
+    assert rows(archive, "objects", objectId=A, columns=image).to_pydict() == {image: [None] * 3}
+    both = rows(archive, "objects", objectId=A, columns=f"{image},i:jd,d:tag")
+    assert (set(both.column_names), len(both)) == ({image, "i:jd", "d:tag"}, 3)
 
 
 def test_exactly_the_columns_asked_for_are_given(archive: Archive) -> None:
@@ -116,6 +146,102 @@ def test_more_rows_than_the_limit_are_cut_and_that_is_said(archive: Archive) -> 
         assert isinstance(result, Rows)
         assert len(as_table(result)) == most
         assert result.is_cut == is_cut
+
+
+@pytest.mark.parametrize("name", [A, "ZTF", f"{A},{B},{C}"])
+@pytest.mark.parametrize("few", [1, 2000])
+def test_of_more_rows_than_the_limit_the_latest_stay(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, name: str, few: int
+) -> None:
+    monkeypatch.setattr(newest, "FEW", few)
+    config = Config(api={"max_rows": 2, "resolvers": ["none"]})
+    found = as_table(answer(archive, "objects", {"objectId": name}, config=config))
+    there = JD[:3] if name == A else JD
+    assert found["i:jd"].to_pylist() == sorted(there, reverse=True)[:2]
+    whole = rows(archive, "objects", objectId=name)["v:rate"].to_pylist()
+    assert found["v:rate"].to_pylist() == whole[:2]  # points behind the cut count for the rate
+
+
+@pytest.mark.parametrize("asked", [{}, {"columns": "v:g-r,i:magpsf,d:tag"}, {"columns": "i:candid"}])
+@pytest.mark.parametrize("flags", [{}, {"withupperlim": "True"}, {"withupperlim": "True", "withcutouts": "True"}])
+def test_rows_that_are_made_piece_by_piece_are_the_same(
+    real: Archive, monkeypatch: pytest.MonkeyPatch, asked: dict, flags: dict
+) -> None:
+    whole = rows(real, "objects", objectId="ZTF", **asked, **flags)
+    monkeypatch.setattr(newest, "FEW", 100)
+    monkeypatch.setattr(object_rows, "PIECE", 64)
+    result = answer(real, "objects", {"objectId": "ZTF", **asked, **flags})
+    assert isinstance(result, Rows)
+    pieces = list(result.tables)
+    assert len(pieces) > 5
+    assert len({piece.schema for piece in pieces}) == 1
+    assert pieces[0].schema == whole.schema
+    pd.testing.assert_frame_equal(pa.concat_tables(pieces).to_pandas(), whole.to_pandas())
+
+
+def test_pieces_have_the_columns_of_rows_of_all_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = archive_of({"objectId": [A] * 3, "jd": JD[:3], "older": [1, 2, 3]})
+    fill(archive, science_rows({"objectId": [B] * 2, "jd": JD[3:5], "candid": [5, 6], "younger": ["x", "y"]}))
+    monkeypatch.setattr(newest, "FEW", 2)
+    monkeypatch.setattr(object_rows, "PIECE", 2)
+    found = rows(archive, "objects", objectId="ZTF")
+    by_jd = dict(zip(found["i:jd"].to_pylist(), found.select(["d:older", "d:younger"]).to_pylist(), strict=True))
+    assert by_jd[JD[0]] == {"d:older": 1, "d:younger": None}
+    assert by_jd[JD[4]] == {"d:older": None, "d:younger": "y"}
+
+
+def test_alerts_that_are_removed_while_they_are_sent_are_left_out(
+    with_history: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(newest, "FEW", 1)
+    archive = with_history.through(CopiedStore(with_history.store))
+    result = answer(archive, "objects", {"objectId": A, "withupperlim": "True"})
+    assert isinstance(result, Rows)
+    archive.store.lost = next(key for key, _ in archive.store.scan("ztf", ALL_KEYS, [ALERT_CELL]))
+    found = pa.concat_tables(result.tables)
+    assert found["d:tag"].to_pylist() == ["valid", "badquality", "upperlim"]
+    assert found["i:jd"].to_pylist() == [2460002.7, 2459999.5, 2459998.5]
+
+
+class CopiedStore:
+    """A store one row of which cannot be got any more."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.lost = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def get(self, table: str, keys: Sequence[bytes], cells: Sequence[bytes] = ()) -> list[Any]:
+        found = self._store.get(table, keys, cells)
+        return [None if key == self.lost else row for key, row in zip(keys, found, strict=True)]
+
+
+def test_what_is_held_of_many_alerts_is_little_of_the_answer() -> None:
+    count, archive = 30_000, empty_archive()
+    stored = {f"d:number_{number}": np.random.default_rng(number).random(count) for number in range(80)}
+    alerts = pa.table(
+        {
+            "i:objectId": [A] * count, "i:jd": 2458000.5 + np.arange(count) / 50, "i:candid": np.arange(count) + 10**18,
+            "i:fid": np.ones(count, np.int32), "i:magpsf": np.full(count, 18.0), "i:sigmapsf": np.full(count, 0.1),
+            "i:ra": np.full(count, 10.0), "i:dec": np.full(count, 20.0), "i:jdstarthist": np.full(count, 2458000.5),
+            "d:classification": ["Unknown"] * count, **stored,
+        }
+    )  # fmt: skip
+    packed = archive.schemas.pack(alerts)
+    archive.store.put("ztf", [(k, {ALERT_CELL: row}) for k, row in zip(main_keys(alerts), packed, strict=True)])
+    del alerts, packed
+    config = Config(api={"max_rows": count, "resolvers": ["none"]})
+    before = pa.total_allocated_bytes()
+    result = answer(archive, "objects", {"objectId": A}, config=config)
+    assert isinstance(result, Rows)
+    seen, total, peak = 0, 0, 0
+    for table in result.tables:
+        seen, total = seen + len(table), total + table.nbytes
+        peak = max(peak, pa.total_allocated_bytes() - before)
+    assert seen == count
+    assert peak < total / 3
 
 
 @pytest.fixture(scope="module")

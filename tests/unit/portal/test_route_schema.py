@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from archived import archived_alerts, empty_archive
 from portal_questions import answer, as_table, document, rows
@@ -56,13 +57,14 @@ def test_the_schema_lists_what_production_recorded(shared_data: Path) -> None:
 
 @pytest.fixture(scope="module")
 def archive() -> Archive:
-    """Counts of four nights."""
+    """Counts of five nights."""
     made = empty_archive()
     nights = {
         "20211103": {"basic:raw": 346644, "basic:sci": 180000, "class:Star": 5},
         "20211104": {"basic:raw": 5, "basic:sci": 3, "class:QSO": 1},
-        "20211201": {"basic:raw": 7, "basic:sci": 4},
+        "20211201": {"basic:raw": 7, "basic:sci": 4, "key:time": "1635993600123"},
         "20220101": {"basic:raw": 9, "basic:sci": 9},
+        "20230101": {"basic:raw": 1, "class:users' own": 1},
     }
     made.put_records(STATISTICS, [(f"ztf_{night}", fields) for night, fields in nights.items()])
     return made
@@ -75,7 +77,7 @@ def archive() -> Archive:
         ("2021-11-03", ["20211103"]),
         (" 202111", ["20211103", "20211104"]),
         ("2021", ["20211103", "20211104", "20211201"]),
-        ("", ["20211103", "20211104", "20211201", "20220101"]),
+        ("", ["20211103", "20211104", "20211201", "20220101", "20230101"]),
         ("1999", []),
     ],
 )
@@ -92,14 +94,29 @@ def test_counts_are_texts_and_a_class_nobody_saw_counts_nothing(archive: Archive
 
 
 def test_two_columns_come_with_key_and_time(archive: Archive) -> None:
-    found = rows(archive, "statistics", date="2021", columns="basic:raw,class:nobody")
-    assert found.column_names == ["key:key", "key:time", "basic:raw", "class:nobody"]
-    assert found["class:nobody"].to_pylist() == ["0", "0", "0"]
+    found = rows(archive, "statistics", date="2021", columns="basic:raw,class:Kilonova candidate")
+    assert found.column_names == ["key:key", "key:time", "basic:raw", "class:Kilonova candidate"]
+    assert found["class:Kilonova candidate"].to_pylist() == ["0", "0", "0"]
+    assert found["key:time"].to_pylist() == [None, None, "1635993600123"]
+
+
+def test_classes_of_other_nights_count_nothing_and_unknown_ones_are_told(archive: Archive) -> None:
+    found = rows(archive, "statistics", date="20220101", columns="class:users' own,class:QSO")
+    assert found["class:users' own"].to_pylist() == ["0"]
+    for wrong in ("class:nobody", "basic:rew", "i:jd"):
+        with pytest.raises(RequestError, match="There is no column"):
+            rows(archive, "statistics", date="2021", columns=f"basic:raw,{wrong}")
+
+
+def test_a_date_without_nights_has_no_row_and_the_columns_asked_for(archive: Archive) -> None:
+    found = rows(archive, "statistics", date="1999", columns="basic:raw")
+    assert found.schema == pa.schema([(name, pa.string()) for name in ("key:key", "key:time", "basic:raw")])
+    assert len(found) == 0
 
 
 def test_names_of_columns_are_given_without_a_date(archive: Archive) -> None:
     found = rows(archive, "statistics", schema="True")
-    assert found.to_pydict() == {"schema": ["basic:raw", "basic:sci", "class:QSO", "class:Star"]}
+    assert found.to_pydict() == {"schema": ["basic:raw", "basic:sci", "class:QSO", "class:Star", "class:users' own"]}
 
 
 def test_a_date_is_required_in_the_words_of_the_contract(archive: Archive) -> None:

@@ -149,6 +149,40 @@ def test_chosen_columns(api: Api) -> None:
     assert "There is no column `i:magpfs`" in api.error("sso", n_or_d="8467", columns="i:magpfs")
 
 
+def test_a_column_that_is_named_is_given_whatever_the_flags_say(api: Api) -> None:
+    always = {"i:ssnamenr", "sso_name", "sso_number"}
+    rows = api.rows("sso", n_or_d="8467", columns="Phase,SDSS:g,i:magpsf_red")
+    assert set(rows[0]) == always | {"Phase", "SDSS:g", "i:magpsf_red"}
+    assert all(row["Phase"] > 0 and row["SDSS:g"] is not None for row in rows)
+    left = [row["residuals_shg1g2"] for row in api.rows("sso", n_or_d="8467", columns="residuals_shg1g2")]
+    assert left == [row["residuals_shg1g2"] for row in api.rows("sso", n_or_d="8467", withResiduals="True")]
+    assert "for a list object names" in api.error("sso", n_or_d="91,8467", columns="residuals_shg1g2")
+    (row, *_) = api.rows("sso", n_or_d="10P", columns="SDSS:g,Dobs")
+    assert (row["SDSS:g"], row["Dobs"] > 0) == (None, True)
+    image = "b:cutoutDifference_stampData"
+    assert set(api.rows("sso", n_or_d="91", columns=f"i:jd,{image}")[0]) == always | {"i:jd", image}
+    assert "Ask `objects` or `latests`" in api.error("sso", n_or_d="91", columns="v:rate")
+
+
+def test_of_more_alerts_than_the_limit_the_latest_stay(archive: Archive) -> None:
+    asked = {"n_or_d": "8467, Benoitcarry", "columns": "i:jd"}
+    whole = Api(archive, generation="historic").rows("sso", **asked)
+    cut = Api(archive, generation="historic", max_rows=5).post("sso", **asked)
+    assert cut.json() == whole[:5]
+    assert cut.headers["X-Fink-Truncated"] == "true"
+    assert len(whole) == 34
+
+
+def test_an_object_without_alerts_has_the_columns_of_others(archive: Archive) -> None:
+    historic = Api(archive, generation="historic")
+    nothing, some = (historic.frame("sso", n_or_d=name) for name in ("nobody", "8467"))
+    assert nothing.empty
+    assert set(some.columns) <= set(nothing.columns)
+    assert historic.frame("sso", n_or_d="nobody", columns="i:jd").columns.tolist() == [
+        "i:jd", "i:ssnamenr", "sso_name", "sso_number",
+    ]  # fmt: skip
+
+
 def test_ephemerides_are_those_of_each_alert(api: Api, outside: Outside) -> None:
     rows = api.rows("sso", n_or_d="8467", withEphem="True")
     assert len(rows) == 34

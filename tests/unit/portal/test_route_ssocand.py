@@ -60,7 +60,8 @@ def test_light_curves(api: Api) -> None:
     assert {"d:jd", "d:dcmag", "d:ssoCandId", "d:fid"} <= set(rows[0])
     one = api.rows("ssocand", kind="lightcurves", ssoCandId="FF2022aaaaaxh")
     assert [row["d:magpsf"] for row in one] == [18.0, 18.5, 18.7]
-    assert api.rows("ssocand", kind="lightcurves", maxnumber=" 2") == rows[:2]
+    assert api.rows("ssocand", kind="lightcurves", maxnumber=" 2") == rows[2:]  # of too many the latest
+    assert api.frame("ssocand", kind="lightcurves", ssoCandId="FF2022zzzzzzz").columns.tolist() == ["d:ssoCandId"]
     year = {"start_date": "2020-01-01", "stop_date": "2020-12-31"}
     assert api.rows("ssocand", kind="lightcurves", **year) == rows[:3]  # both ends included
     later = api.rows(

@@ -15,11 +15,14 @@ from astropy.table import Table
 from astropy_healpix import healpy as healpix
 from portal_questions import OFFLINE, answer, as_table, rows
 
+from fink_broker.archive.hbase import reader
 from fink_broker.archive.hbase.cells import ALERT_CELL, POSITION_SUFFIX
 from fink_broker.archive.hbase.keys import position_keys
 from fink_broker.archive.hbase.positions import pixels_of
 from fink_broker.archive.hbase.reader import Archive
 from fink_broker.config import Config
+from fink_broker.filters.places.skymap import Cells
+from fink_broker.portal import credible_pixels, skymaps
 from fink_broker.portal.route import RequestError
 
 COUNT = 100_000
@@ -74,6 +77,23 @@ CENTRES = [
     (0.0, 90.0), (0.0, -90.0), (210.0, 89.99), (30.0, -88.5), (0.0, 0.0), (359.9999, 0.0), (0.0001, -30.0), (0.0, 60.0),
     (180.0, 89.9999), (45.0, 41.8103149), (123.4, -12.3), (270.0, 66.56),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("centre", CENTRES)
+def test_large_cones_hold_the_same_in_little_memory(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, centre: tuple[float, float]
+) -> None:
+    def cone(most: int) -> pa.Table:
+        asked = {"ra": centre[0], "dec": centre[1], "radius": 18000, "n": most, "startdate": T0 - 10}
+        return as_table(answer(archive, "conesearch", asked, config=UNLIMITED))
+
+    whole = cone(COUNT)
+    monkeypatch.setattr(reader, "_SIFTED_AT_ONCE", 50)
+    monkeypatch.setattr(reader, "_PAGE", 20)
+    for most in (COUNT, 30):
+        found = cone(most)
+        assert found["i:candid"].to_pylist() == whole["i:candid"].to_pylist()[:most]
+    assert len(whole) > 30
 
 
 @pytest.mark.parametrize("radius", [0.0, 1.0, 60.0, 3600.0, 18000.0])
@@ -212,7 +232,7 @@ def test_the_historic_route_takes_one_day_before_and_six_after(archive: Archive,
     [
         (b"no fits", "no FITS"),
         (b"", "empty"),
-        (gzip.compress(b"\0" * 600_000_000, 1), "larger than 512 MiB"),
+        (gzip.compress(b"\0" * 420_000_000, 1), "larger than 400 MiB"),
         (gzip.compress(b"SIMPLE  ="), "no FITS"),
         (skymap(16, nested=True)[0][:2000], "unpacked"),
         (skymap(16, nested=True, date="yesterday")[0], "no time"),
@@ -223,6 +243,75 @@ def test_what_is_no_skymap_is_refused_in_a_sentence(content: bytes, words: str) 
     with pytest.raises(RequestError, match=words) as error:
         answer(empty_archive(), "skymap", {"bayestar": content, "credible_level": 0.5}, config=OFFLINE)
     assert error.value.status == 400
+
+
+def test_one_skymap_is_read_at_a_time_and_nobody_waits_for_it() -> None:
+    content, _ = skymap(16, nested=True)
+    asked = {"bayestar": content, "credible_level": 0.5}
+    with skymaps._one_map, pytest.raises(RequestError) as error:
+        answer(empty_archive(), "skymap", asked)
+    assert (error.value.status, (error.value.retry_after or 0) > 0) == (503, True)
+    assert len(as_table(answer(empty_archive(), "skymap", asked))) == 0
+
+
+@pytest.mark.parametrize("nside", [16, 256])
+def test_reading_a_skymap_ends_when_the_time_is_up(nside: int) -> None:
+    content, _ = skymap(nside, nested=True)
+    looks = 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 4:
+            raise RequestError("time is up", 504)
+
+    with pytest.raises(RequestError, match="time is up"):
+        skymaps.sky_area(content, 0.5, check)
+    assert skymaps.sky_area(content, 0.5).jd == T0  # and the next one is read
+
+
+@pytest.mark.parametrize("ordering", ["NESTED", "RING"])
+def test_a_flat_map_gives_the_pixels_of_its_cells(ordering: str) -> None:
+    nside, level = 256, 0.7
+    probability = np.random.default_rng(5).exponential(size=12 * nside**2) ** 3
+    nested = healpix.ring2nest(nside, np.arange(len(probability))) if ordering == "RING" else np.arange(12 * nside**2)
+    size = np.int64(4 ** (29 - 8))
+    cells = Cells(nested * size, np.full(len(nested), size), probability)
+    relative = (probability / probability.max()).astype(np.float32)
+    flat = credible_pixels.of_flat(relative, ordering == "RING", level, lambda: None)
+    np.testing.assert_array_equal(flat, credible_pixels.of_cells(cells, level, lambda: None))
+    assert 0 < len(flat) < credible_pixels.PIXELS
+
+
+def test_levels_are_sums_of_what_is_denser() -> None:
+    random = np.random.default_rng(6)
+    density = random.integers(0, 50, 3_000_000) / 49
+    density[0] = 1.0
+    probability = density * random.integers(1, 3, len(density))
+    order = np.argsort(-density, kind="stable")
+    expected = np.empty(len(order))
+    expected[order] = np.cumsum(probability[order]) / probability.sum()
+    found = credible_pixels.credible_levels(density.astype(np.float32), probability, lambda: None)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (fits.Column("PROB", "B", array=np.ones(13_000_000, np.uint8)), "too many"),
+        (fits.Column("PROB", "1000000B", array=np.ones((13, 1_000_000), np.uint8)), "too many"),
+        (fits.Column("PROB", "D", array=np.full(12 * 128**2, -1.0)), "negative"),
+        (fits.Column("PROB", "D", array=np.full(12 * 128**2, np.nan)), "missing"),
+        (fits.Column("PROB", "D", array=np.zeros(12 * 128**2)), "zero"),
+        (fits.Column("PROB", "PD()", array=np.array([[1.0], [2.0, 3.0]], dtype=object)), "that no map has"),
+    ],
+    ids=["many rows", "long rows", "negative", "missing", "zero", "lists"],
+)
+def test_maps_that_cannot_be_used_are_refused(column: fits.Column, words: str) -> None:
+    hdu = fits.BinTableHDU.from_columns([column])
+    hdu.header["DATE-OBS"], hdu.header["ORDERING"] = "2023-02-25T00:00:00", "NESTED"
+    with pytest.raises(RequestError, match=words):
+        answer(empty_archive(), "skymap", {"bayestar": packed(hdu), "credible_level": 0.5})
 
 
 @pytest.mark.parametrize(

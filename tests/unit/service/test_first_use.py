@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -73,9 +72,7 @@ def test_installs_once_and_hands_over(clone: Clone) -> None:
     assert out == f"FINK_HOME={clone.root} show -x y\n"
     assert "1/3" in err
     assert clone.installations == WHOLE
-    began = time.monotonic()
     out, err = clone.fink("show")
-    assert time.monotonic() - began < 0.5
     assert err == ""
     assert clone.installations == WHOLE
 

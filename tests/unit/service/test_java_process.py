@@ -78,6 +78,30 @@ def test_lines_of_the_log_are_told_once_and_whole(start: Callable[[str], JavaPro
     assert seen == ["one", "two", "three"]
 
 
+def test_a_log_that_grows_large_is_set_aside_and_no_line_of_it_is_missed(
+    start: Callable[[str], JavaProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(java_process, "ROTATE_BYTES", 20_000)
+    process = start("for n in $(seq 1 9000); do echo line $n; done; echo 'ERROR at the end'; exit 1")
+    wait_for(lambda: not process.running)
+    with pytest.raises(ServiceError, match="says: ERROR at the end"):
+        process.check()
+    assert process.new_lines() == [*(f"line {n}" for n in range(1, 9001)), "ERROR at the end"]
+    assert process.bytes_told > 80_000
+    aside = process.log.with_name("server.log.1")
+    assert process.log.stat().st_size + aside.stat().st_size < 41_000
+
+
+def test_of_a_long_log_only_the_end_is_searched_for_trouble(
+    start: Callable[[str], JavaProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(java_process, "TROUBLE_BYTES", 5_000)
+    process = start("echo 'ERROR long ago'; for n in $(seq 1 2000); do echo line $n; done")
+    wait_for(lambda: not process.running)
+    with pytest.raises(ServiceError, match=r"exit code 0\. Its log is .*server\.log\.$"):
+        process.check()
+
+
 def test_a_killed_server_is_told(start: Callable[[str], JavaProcess]) -> None:
     process = start("kill -9 $$")
     wait_for(lambda: not process.running)

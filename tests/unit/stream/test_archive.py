@@ -19,14 +19,20 @@ from archived import TABLES, raw_rows, science_rows, store_science
 from fink_broker.archive import AlertTable, Commit, Layout
 from fink_broker.archive.columns import publish
 from fink_broker.archive.hbase.memory_store import MemoryStore
+from fink_broker.archive.hbase.owner import Owner
 from fink_broker.archive.hbase.reader import Archive
 from fink_broker.archive.hbase.store import KeyRange, Row
 from fink_broker.archive.hbase.tables import needed
+from fink_broker.archive.hbase.writing import create_tables
 from fink_broker.archive.merging import merge_night
+from fink_broker.archive.reading import nights_of
 from fink_broker.config.model import ArchiveConfig, Config, StorageConfig
+from fink_broker.errors import ServiceError
 from fink_broker.stream import archive as job
-from fink_broker.stream import space
+from fink_broker.stream import patience, space
 from fink_broker.stream.archive import Archiving
+from fink_broker.stream.archive_marks import Marks
+from fink_broker.stream.archiving import rewrite_night
 
 EVERYTHING = KeyRange(b"", b"\xff" * 64)
 
@@ -187,7 +193,7 @@ def test_killed_at_any_put_it_leaves_what_a_clean_run_does(config: Config, scien
 def test_while_the_database_is_away_it_waits_and_loses_nothing(
     config: Config, science: AlertTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "LONGEST_PAUSE", 0.3)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE", 0.3)
     clean, store = MemoryStore(), MemoryStore()
     run_until(config, archive_of(clean), caught_up(config, science))
     other = config.model_copy(update={"storage": config.storage.model_copy(update={"online": config.storage.online})})
@@ -246,9 +252,12 @@ def test_the_records_of_nights_are_sums_of_all_alerts(config: Config, science: A
         )
 
 
-def test_an_alert_that_cannot_be_archived_is_told_and_stops_nothing(config: Config, alerts: pa.Table) -> None:
+@pytest.mark.parametrize("name", ["", "Z" * 40_000], ids=["no name", "a name no key can hold"])
+def test_an_alert_that_cannot_be_archived_is_told_and_stops_nothing(
+    config: Config, alerts: pa.Table, name: str
+) -> None:
     names = alerts["objectId"].slice(0, 30).to_pylist()
-    names[11] = ""
+    names[11] = name
     place = alerts.column_names.index("objectId")
     spoilt = alerts.slice(0, 30).set_column(place, "objectId", pa.array(names))
     table = AlertTable(Layout(config.storage.online).table("science"))
@@ -260,6 +269,37 @@ def test_an_alert_that_cannot_be_archived_is_told_and_stops_nothing(config: Conf
     assert told["candid"] == alerts["candid"][11].as_py()
     assert told["place"].startswith("night=")
     assert told["reason"]
+
+
+def test_an_hbase_that_lost_all_is_told_until_the_nights_are_written_again(
+    config: Config, science: AlertTable, alerts: pa.Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    clean = MemoryStore()
+    assert run_until(config, archive_of(clean), caught_up(config, science))[-1] == "running"
+    emptied = archive_of(MemoryStore())
+    assert run_until(config, emptied, lambda: len(Marks(config).nights()) == len(set(nights_of(science))))[-1] == (
+        "running; a night is not in HBase as in Parquet: `fink archive rebuild` mends that"
+    )
+    assert "HBase has lost all alerts" in caplog.text
+    store_science(science, with_candid(alerts.slice(0, 1), 7), "science-late")
+    said = run_until(config, emptied, caught_up(config, science))
+    assert "running; a night" in said[-1], "an alert that came since does not hide those that are missing"
+    for night in nights_of(science):
+        rewrite_night(config, night, archive=emptied)
+    assert run_until(config, emptied, caught_up(config, science))[-1] == "running"
+    found = emptied.alerts(sorted(set(alerts["objectId"].to_pylist())))
+    assert sorted(found["i:candid"].to_pylist()) == sorted([7, *alerts["candid"].to_pylist()])
+
+
+def test_tables_of_another_broker_are_left_alone(config: Config, science: AlertTable, tmp_path: Path) -> None:
+    ours, theirs = archive_of(MemoryStore()), Owner(tmp_path / "another" / "hbase")
+    ours.schemas.owner = Owner(tmp_path / "hbase")
+    create_tables(ours)
+    theirs.require(ours.store, ours.name("schema"))
+    with pytest.raises(ServiceError, match=r"another broker's.*hbase\.embedded_port"):
+        run_until(config, ours, lambda: False)
+    assert not log_of(config)
+    assert list(ours.store.scan(TABLES, EVERYTHING)) == []
 
 
 def test_much_that_waits_is_taken_in_few_bites(
@@ -307,6 +347,10 @@ def test_a_full_disk_pauses_it(
     assert any(text.startswith("paused: 0.10 GiB free on the disk of ") for text in said)
     assert sum("nearly full" in entry.message for entry in caplog.records) == 2  # once for each folder
     assert said[-1] == "running"
+
+
+def with_candid(alerts: pa.Table, candid: int) -> pa.Table:
+    return alerts.set_column(alerts.column_names.index("candid"), "candid", pa.array([candid] * len(alerts)))
 
 
 def _nights(published: pa.Table) -> dict[str, list[dict[str, Any]]]:

@@ -74,7 +74,7 @@ def test_imports_that_hang_stop_neither_the_loop_nor_the_end(tmp_path: Path) -> 
         assert filters.begin(ALERTS).all()[0].passed.tolist() == [True, False]
         time.sleep(1.5)
         started = time.monotonic()
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 10
     assert not (tmp_path / "state" / "filters.json").exists(), "nobody is blamed for the end of the process"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +13,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from rich.console import Console
 from stored_nights import NIGHT, Stored, raw_rows
 
-from fink_broker.archive import AlertTable, Commit, Layout
+from fink_broker.archive import AlertTable, Layout
+from fink_broker.archive.hbase import open as hbase_opening
+from fink_broker.archive.hbase.memory_store import MemoryStore
+from fink_broker.archive.hbase.reader import Archive
+from fink_broker.archive.hbase.store import ALL_KEYS
 from fink_broker.archive.reading import files_of_night, read_night
 from fink_broker.archive.upkeep import merge_table
 from fink_broker.cli import main
+from fink_broker.cli.hbase_upkeep import rewrite_in_hbase
 from fink_broker.config import Config
-from fink_broker.errors import ArchiveAway, ConfigError, UsageError
+from fink_broker.errors import ConfigError, UsageError
 from fink_broker.science.outcome import MADE_WITH
 from fink_broker.science.testing import offline_config, ordinary_alert
 from fink_broker.stream import archiving, reprocessing
+from fink_broker.stream.archive import Archiving
+from fink_broker.stream.archive_marks import Marks
 from fink_broker.stream.differences import Changes, differing
 from fink_broker.stream.reprocess_task import redone, run_portion
 from fink_broker.stream.reprocessing import reprocess
@@ -34,7 +44,7 @@ def packets() -> list[dict]:
     """Return alerts of which every fourth has a poor real-bogus score."""
     found = [ordinary_alert(candid, 4 + candid % 5) for candid in range(1, ALERTS + 1)]
     for number, packet in enumerate(found):
-        packet["candidate"] |= {"rb": 0.58 if number % 4 == 0 else 0.9, "fid": 1 + number % 2}
+        packet["candidate"] |= {"jd": 2460235.75, "rb": 0.58 if number % 4 == 0 else 0.9, "fid": 1 + number % 2}
     return found
 
 
@@ -201,7 +211,7 @@ class TestDifferences:
             told, now, {"vra": np.array([True, False, True]), "other": np.array([False, True, False])}
         )
         assert changes.topics == {"vra": [2, 2], "other": [0, 0]}
-        assert (changes.unfiltered, changes.without_alert) == (1, 1)
+        assert (changes.unfiltered, changes.without_alert) == ([4], [1])
 
 
 class TestCheck:
@@ -244,7 +254,9 @@ class TestCheck:
         whole = (root / files[1].path).read_bytes()
         (root / files[1].path).write_bytes(whole[:-9])
         (root / f"night={NIGHT}" / "stranger.parquet").write_bytes((root / files[2].path).read_bytes())
-        (root / "_staging" / "s-unfinished").mkdir(parents=True)
+        (root / "_staging" / "s-unfinished" / f"night={NIGHT}").mkdir(parents=True)
+        (root / "_staging" / "s-unfinished" / f"night={NIGHT}" / "0.parquet").write_bytes(b"half")
+        (root / "_staging" / "s-of-another" / "night=20991231").mkdir(parents=True)
         twice = root / files[3].path
         pa.parquet.write_table(pa.concat_tables([pa.parquet.ParquetFile(twice).read()] * 2), twice)
         assert self.check(conf) == 5
@@ -253,6 +265,7 @@ class TestCheck:
         assert f"the file {files[1].path} cannot be read" in out
         assert f"the file night={NIGHT}/stranger.parquet belongs to no batch." in out
         assert "the batch s-unfinished was cut short" in out
+        assert "s-of-another" not in out
         assert f"the file {files[3].path} holds 20 alerts, not 10 as is listed." in out
         assert "science: 10 alerts (31, 32, 33, 34, 35 …) are more than once." in out
         assert "20 alerts (1, 2, 3, 4, 5 …) pass the cuts and are not in science." in out
@@ -280,44 +293,107 @@ class TestCheck:
         assert "1 alert in 1 batch of raw is not yet in science." in out
         assert "1 alert (1000) pass the cuts and are not in science." in out
 
-    def test_hbase_is_compared_and_brought_up_to_date(
-        self, conf: str, stored: Stored, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        there = [("ZTF23test001", 2460236.75, candid) for candid in range(2, ALERTS + 2)]
-        monkeypatch.setattr(archiving, "hbase_candids", lambda _config, night: iter(there if night == NIGHT else []))
-
-        def rewrite(_config: Config, night: str, _console: object) -> int:
-            there[:] = [("ZTF23test001", 2460236.75, candid) for candid in range(1, ALERTS + 1)]
-            return len(there)
-
-        monkeypatch.setattr(archiving, "rewrite_night", rewrite)
-        assert self.check(conf) == 0  # nothing is brought to HBase
-        archived = AlertTable(Layout(stored.config.storage.online).table("archived"))
+    @pytest.fixture
+    def database(self, stored: Stored, monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+        """Bring the night to a database of memory, as the archive job does; return it."""
+        store = MemoryStore()
+        monkeypatch.setattr(archiving, "open_archive", lambda _config: Archive(store, "ztf"))
+        monkeypatch.setattr(hbase_opening, "open_archive", lambda _config: Archive(store, "ztf"))
+        archived, stop = AlertTable(Layout(stored.config.storage.online).table("archived")), threading.Event()
         archived.create()
-        inputs = [f"s-{number}" for number in range(3)]
-        archived.log.write(Commit("a-0", inputs, [], {"in": ALERTS, "out": ALERTS}, 1.0, 2.0))
-        assert self.check(conf) == 5
-        out = capsys.readouterr().out
-        assert "1 alert (1) are in science and not in HBase." in out
-        assert "1 alert (61) have a row in HBase and are not in science." in out
+        job = Archiving(stored.config, Archive(store, "ztf"))
+        worker = threading.Thread(target=job.run, args=(stop, print), daemon=True)
+        worker.start()
+        deadline = time.monotonic() + 20
+        while archived.log.end() == 0 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        stop.set()
+        worker.join()  # once the records of nights are written
+        assert sum(commit.counts["out"] for commit in archived.log.read_all()) == ALERTS
+        return store
+
+    def test_hbase_is_compared_and_brought_up_to_date(
+        self, conf: str, stored: Stored, database: MemoryStore, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.check(conf) == 0
+        (key, _), *_ = database.scan("ztf", ALL_KEYS)
+        database.delete("ztf", [key])
         assert self.check(conf, "--no-hbase") == 0
+        assert self.check(conf, "--quick") == 5
+        candid = key.rsplit(b"_")[-1].decode()
+        assert f"1 alert ({candid}) are in science and not in HBase." in capsys.readouterr().out
         assert self.check(conf, "--repair") == 0
         assert self.check(conf) == 0
 
-    def test_hbase_that_is_away_is_told(
-        self, conf: str, stored: Stored, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    def test_values_that_differ_in_hbase_are_found_and_mended(
+        self, conf: str, database: MemoryStore, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        def away(*_: object) -> Iterator[tuple[str, float, int]]:
-            raise ArchiveAway("HBase does not answer.", "Start it.")
-            yield
-
-        monkeypatch.setattr(archiving, "hbase_candids", away)
-        archived = AlertTable(Layout(stored.config.storage.online).table("archived"))
-        archived.create()
-        inputs = [f"s-{number}" for number in range(3)]
-        archived.log.write(Commit("a-0", inputs, [], {"in": ALERTS, "out": ALERTS}, 1.0, 2.0))
+        (key, row), *_ = database.scan("ztf", ALL_KEYS)
+        database.put("ztf", [(key, {b"alert:row": row[b"alert:row"][:-1]})])
+        (wrong, _), *_ = database.scan("ztf.class", ALL_KEYS)
+        database.delete("ztf.class", [wrong])
+        assert self.check(conf, "--quick") == 0
         assert self.check(conf) == 5
-        assert "HBase could not be compared: HBase does not answer. Start it." in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert "Alerts of which the main table of HBase has other values than science, or damaged ones: 1 (" in out
+        assert "Alerts that have no row in table `class` of HBase: 1 (" in out
+        assert self.check(conf, "--repair") == 0
+        assert self.check(conf) == 0
+
+    def test_a_night_that_was_reprocessed_while_hbase_was_away_is_marked_until_it_is_written(
+        self,
+        conf: str,
+        stored: Stored,
+        database: MemoryStore,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("FINK__QUALITY__RB_MIN", "0.6")
+        database.away = True
+        reprocess(stricter(stored.config), NIGHT)
+        assert Marks(stored.config).nights() == [NIGHT]
+        assert rewrite_in_hbase(stored.config, NIGHT, Console()) is None
+        assert "HBase was not brought up to date" in capsys.readouterr().out
+        database.away = False
+        assert self.check(conf, "--quick") == 5
+        out = capsys.readouterr().out
+        assert "HBase: the night was changed at 20" in out
+        assert "15 alerts (1, 5, 9, 13, 17 …) have a row in HBase and are not in science." in out
+        assert self.check(conf, "--repair") == 0
+        assert Marks(stored.config).nights() == []
+        assert self.check(conf) == 0
+
+    def test_a_mark_alone_has_the_night_written(self, conf: str, stored: Stored, database: MemoryStore) -> None:
+        marks = Marks(stored.config)
+        marks.set(NIGHT)
+        seen = marks.read(NIGHT)
+        marks.set(NIGHT)
+        marks.remove(NIGHT, seen)  # it was set again since it was read
+        assert self.check(conf) == 5
+        assert self.check(conf, "--repair") == 0
+        assert marks.nights() == []
+
+    def test_an_emptied_hbase_is_filled_again(
+        self, conf: str, database: MemoryStore, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        before = {name: list(database.scan(name, ALL_KEYS)) for name in database._tables}
+        database._tables.clear()
+        assert main(["archive", "rebuild", "-c", conf]) == 0
+        assert f"{NIGHT} HBase: {ALERTS} rows written" in capsys.readouterr().out
+        assert {name: list(database.scan(name, ALL_KEYS)) for name in database._tables} == before
+        assert self.check(conf) == 0
+        assert main(["archive", "rebuild", "--night", NIGHT, "-c", conf]) == 0
+        assert main(["archive", "rebuild", "--night", "20200101", "-c", conf]) == 1
+        database.away = True
+        assert main(["archive", "rebuild", "-c", conf]) == 3
+
+    def test_hbase_that_is_away_is_told(
+        self, conf: str, database: MemoryStore, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        database.away = True
+        for more in ((), ("--quick",), ("--repair",)):
+            assert self.check(conf, *more) == 5
+            assert "HBase could not be compared: The database in memory was told to be away." in capsys.readouterr().out
 
     @pytest.mark.parametrize("night", ["20200101", "yesterday", "2023-13-45x", ""])
     def test_no_such_night(self, conf: str, night: str, capsys: pytest.CaptureFixture[str]) -> None:

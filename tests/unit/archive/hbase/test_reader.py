@@ -18,6 +18,7 @@ from fink_broker.archive.hbase.cells import (
     RECORD_FAMILIES,
     needed_tables,
 )
+from fink_broker.archive.hbase.latest import NOBODY
 from fink_broker.archive.hbase.memory_store import MemoryStore
 from fink_broker.archive.hbase.positions import pixels_of
 from fink_broker.archive.hbase.reader import Archive
@@ -273,6 +274,35 @@ class TestPositions:
             itertools.chain.from_iterable(page["i:candid"].to_pylist() for page in archive.in_pixels(0, range(12)))
         )
         assert sorted(every) == sorted(latest["i:candid"].to_pylist())
+
+    def test_where_nobody_is_any_more_nobody_is_found(self, archive):
+        pixel = pixels_of(np.array([10.0]), np.array([10.0]))[0]
+        names, jds = THREE[:2], JD + np.arange(2)
+        write_positions(archive, names, np.array([10.0, 10.0]), np.array([10.0, 10.0]), jds)
+        later = int((JD + 9 - 2440587.5) * 86_400_000)
+        archive.store.put("ztf.position", [(keys.position_key(pixel, names[0]), {ALERT_CELL: NOBODY})], later)
+        assert archive.around(10.0, 10.0, 5.0)["i:objectId"].to_pylist() == names[1:]
+        assert pa.concat_tables(archive.in_pixels(0, range(12)))["i:objectId"].to_pylist() == names[1:]
+        archive.store.put("ztf.position", [(keys.position_key(pixel, names[1]), {ALERT_CELL: NOBODY})], later)
+        assert archive.around(10.0, 10.0, 5.0).num_rows == 0
+        assert list(archive.in_pixels(0, range(12))) == []
+
+    def test_a_row_of_nobody_beside_an_edge_overtakes_nobody(self, archive):
+        ra, dec = np.array([45.003, 45.003]), np.array([0.0160, 0.0162])
+        own, other = pixels_of(ra, dec)
+        assert own != other
+        write_positions(archive, THREE[:1] * 2, ra, dec, JD + np.arange(2))
+        later = int((JD + 9 - 2440587.5) * 86_400_000)
+        archive.store.put("ztf.position", [(keys.position_key(other, THREE[0]), {ALERT_CELL: NOBODY})], later)
+        assert pa.concat_tables(archive.in_pixels(0, range(12)))["i:jd"].to_pylist() == [JD]
+        assert archive.around(45.003, 0.0161, 5.0)["i:jd"].to_pylist() == [JD]
+
+    def test_of_two_pixels_at_one_time_the_larger_candid_is_the_latest(self, archive):
+        ra, dec = np.array([45.003, 45.003]), np.array([0.0162, 0.0160])
+        alerts = write_positions(archive, THREE[:1] * 2, ra, dec, np.array([JD, JD]))
+        wanted = [max(alerts["i:candid"].to_pylist())]
+        assert pa.concat_tables(archive.in_pixels(0, range(12)))["i:candid"].to_pylist() == wanted
+        assert archive.around(45.003, 0.0161, 5.0)["i:candid"].to_pylist() == wanted
 
     def test_nothing_where_nothing_is(self, archive):
         found = archive.around(10.0, 10.0, 5.0)

@@ -13,7 +13,9 @@ from archived import archived_alerts, empty_archive, fill, science_rows
 
 from fink_broker.archive.columns import position_columns, publish
 from fink_broker.archive.hbase import rows as database_row_module
+from fink_broker.archive.hbase.cells import ALERT_CELL
 from fink_broker.archive.hbase.rows import Rows, database_rows, index_keys, places, wanted
+from fink_broker.archive.hbase.store import ALL_KEYS
 from fink_broker.archive.hbase.tables import INDEX
 from fink_broker.archive.hbase.writing import write
 
@@ -62,6 +64,28 @@ def test_the_rows_of_an_alert_do_not_depend_on_its_batch(alerts: pa.Table) -> No
             if key not in apart or (cells[0] or 0) >= (apart[key][0] or 0):
                 apart[key] = cells
     assert apart == together
+
+
+def test_of_two_alerts_at_one_time_the_same_is_latest_in_whatever_order_they_come(alerts: pa.Table) -> None:
+    some = alerts.slice(0, 4)
+    twins = {
+        "objectId": pa.array(["ZTF18aaaaaaa"] * 4),
+        "candid": pa.array([2500000000000015001 + number for number in range(4)], pa.int64()),
+        "candidate": pa.array([some["candidate"][0].as_py()] * 4, some.schema.field("candidate").type),
+    }
+    for name, column in twins.items():
+        some = some.set_column(some.column_names.index(name), name, column)
+    found = set()
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
+        archive = empty_archive()
+        for row in order:
+            fill(archive, some.slice(row, 1))
+        ((_, cells),) = archive.store.scan(archive.name("position"), ALL_KEYS)
+        found.add(cells[ALERT_CELL])
+    together = empty_archive()
+    fill(together, some)
+    ((_, cells),) = together.store.scan(together.name("position"), ALL_KEYS)
+    assert found == {cells[ALERT_CELL]}
 
 
 def test_every_table_holds_what_it_should(alerts: pa.Table) -> None:

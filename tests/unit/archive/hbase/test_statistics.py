@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_while_the_database_is_away_nothing_is_forgotten(table: AlertTable, arch
 def test_a_night_that_was_archived_anew_starts_afresh(table: AlertTable, archive: Archive) -> None:
     keeper = NightStatistics(table, archive)
     commit(table, "a", n20240101=tally(3))
-    keeper.replace("20240101", tally(8))
+    keeper.replace("20240101", tally(8), 1)
     keeper.catch_up()
     assert records(archive)["ztf_20240101"]["basic:sci"] == 8
     commit(table, "b", n20240101=tally(1))
@@ -121,6 +122,54 @@ def test_a_night_that_was_archived_anew_starts_afresh(table: AlertTable, archive
     commit(table, "c", n20240101=tally(2))
     keeper.catch_up()
     assert records(archive)["ztf_20240101"]["basic:sci"] == 6
+
+
+def test_what_was_archived_while_a_night_was_written_anew_counts_once(table: AlertTable, archive: Archive) -> None:
+    keeper = NightStatistics(table, archive)
+    commit(table, "a", n20240101=tally(3))
+    commit(table, "meanwhile", n20240101=tally(5), n20240102=tally(1))
+    keeper.catch_up()
+    keeper.replace("20240101", tally(2).as_whole(), 1)  # read when there was one commit
+    assert records(archive)["ztf_20240101"]["basic:sci"] == 7
+    commit(table, "later", n20240101=tally(10))
+    keeper.catch_up()
+    assert records(archive)["ztf_20240101"]["basic:sci"] == 17
+    assert records(archive)["ztf_20240102"]["basic:sci"] == 1
+
+
+def test_records_can_be_written_again(table: AlertTable, archive: Archive) -> None:
+    commit(table, "a", n20240101=tally(3), n20240102=tally(5))
+    NightStatistics(table, archive).catch_up()
+    before = records(archive)
+    empty = empty_archive()
+    NightStatistics(table, empty).put_all()
+    assert records(empty) == before
+    NightStatistics(table, empty).catch_up()
+    assert records(empty) == before
+
+
+def test_two_keepers_of_sums_do_not_undo_one_another(table: AlertTable, archive: Archive) -> None:
+    commit(table, "a", n20240101=tally(3))
+    one, other = NightStatistics(table, archive), NightStatistics(table, archive)
+    real, began, may_go_on = archive.put_records, threading.Event(), threading.Event()
+
+    def slowly(*args: object) -> None:
+        began.set()
+        may_go_on.wait(10)
+        real(*args)
+
+    archive.put_records = slowly  # type: ignore[method-assign]
+    first = threading.Thread(target=one.catch_up)
+    first.start()
+    assert began.wait(10)
+    second = threading.Thread(target=other.replace, args=("20240101", tally(8), 1))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive()  # it waits its turn
+    may_go_on.set()
+    first.join()
+    second.join()
+    assert records(archive)["ztf_20240101"]["basic:sci"] == 8
 
 
 def test_a_tally_survives_json() -> None:

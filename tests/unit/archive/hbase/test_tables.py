@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -105,13 +106,28 @@ def test_an_alert_without_a_place_on_the_sky_is_not_searched_by_position(publish
     assert taken("position", some) == [True, False, False, False]
 
 
-def test_versions_follow_exposures_and_are_one_for_an_image() -> None:
+def test_versions_follow_exposures_and_tell_alerts_of_one_time_apart() -> None:
     image = 2481114533 * 10**9
     jd = [2440587.5, 2460236.1042900463, 2460236.1042900463, 2460236.1042900463, 2460236.1042900463 + 2 / 86400]
-    candids = [0, image + 215015024, image + 315015001, image + 10**9, image]
-    first, second, same, other, later = versions(pa.table({"i:jd": jd, "i:candid": candids})).tolist()
+    candids = [0, image + 215015001, image + 215015002, image + 215010003, image]
+    first, *together, later = versions(pa.table({"i:jd": jd, "i:candid": candids})).tolist()
+    assert len(set(together)) == 3
+    assert first < min(together) < max(together) < later
+
+
+def test_versions_of_all_times_keys_can_hold_are_numbers_a_database_takes() -> None:
+    jd, candids = [0.0, 9_999_999.9999999], [0, 28]
+    first, last = versions(pa.table({"i:jd": jd, "i:candid": candids})).tolist()
     assert first == 0
-    assert first < second == same < other < later
+    assert 2**62 < last < 2**63 - 1
+
+
+def test_alerts_of_an_object_at_one_time_have_versions_of_their_own(shared_data: Path) -> None:
+    alerts = publish(science_rows(shared_data))  # the times of this night were edited
+    every = Counter(zip(alerts["i:objectId"].to_pylist(), alerts["i:jd"].to_pylist(), strict=True))
+    assert max(every.values()) > 1
+    found = set(zip(alerts["i:objectId"].to_pylist(), versions(alerts).tolist(), strict=True))
+    assert len(found) == len(alerts)
 
 
 def test_the_tables_that_are_needed_are_named_after_the_main_one() -> None:
