@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import time
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +32,9 @@ def test_images_are_those_of_the_packets(served_archive: Served) -> None:
         array = served.post("cutouts", **asked, output_format="array").json()["b:cutoutScience_stampData"]
         expected = fits.getdata(io.BytesIO(stamp), ignore_missing_simple=True).astype(np.float32)
         np.testing.assert_array_equal(np.array(array, dtype=np.float32), expected)
-    start = time.perf_counter()
     answers = [
         served.get("cutouts", objectId=name, kind="Science") for name in served.science["objectId"][:30].to_pylist()
     ]
-    assert (time.perf_counter() - start) / 30 < 0.1  # with the client's own 20 ms; benchmarks/api.py is stricter
     assert {Image.open(io.BytesIO(answer.content)).size for answer in answers} == {(63, 63)}
     assert served.get("cutouts", objectId="ZTF99aaaaaaa", kind="Science").status_code == 404
 
