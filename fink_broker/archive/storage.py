@@ -43,25 +43,27 @@ class Storage:
 
     def find(self, path: str, suffix: str = "", recursive: bool = False) -> list[fs.FileInfo]:
         """Return files below ``path`` that end in ``suffix``, by name; none if the folder is absent."""
-        selector = fs.FileSelector(self._full(path), recursive=recursive, allow_not_found=True)
         found = [
             info
-            for info in self.files.get_file_info(selector)
+            for info in self._below(path, recursive=recursive)
             if info.type == fs.FileType.File and info.path.endswith(suffix)
         ]
         return sorted(found, key=lambda info: info.path)
 
+    def _below(self, path: str, recursive: bool = False) -> list[fs.FileInfo]:
+        selector = fs.FileSelector(self._full(path), recursive=recursive, allow_not_found=True)
+        try:
+            return list(self.files.get_file_info(selector))
+        except FileNotFoundError:  # the folder, or one in it, was made or removed between Arrow's two looks
+            return list(self.files.get_file_info(selector))
+
     def folders(self, path: str) -> list[str]:
         """Return names of the folders directly below ``path``."""
-        selector = fs.FileSelector(self._full(path), allow_not_found=True)
-        return sorted(
-            info.base_name for info in self.files.get_file_info(selector) if info.type == fs.FileType.Directory
-        )
+        return sorted(info.base_name for info in self._below(path) if info.type == fs.FileType.Directory)
 
     def listing(self, path: str) -> list[fs.FileInfo]:
         """Return files and folders directly below ``path``, by name; none if it is absent."""
-        selector = fs.FileSelector(self._full(path), allow_not_found=True)
-        return sorted(self.files.get_file_info(selector), key=lambda info: info.base_name)
+        return sorted(self._below(path), key=lambda info: info.base_name)
 
     def info(self, path: str) -> fs.FileInfo:
         """Return kind, size in bytes and time of a file or folder; its kind is NotFound if it is absent."""

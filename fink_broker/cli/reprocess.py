@@ -12,6 +12,7 @@ from fink_broker.cli.configuration import load
 from fink_broker.cli.hbase_upkeep import rewrite_in_hbase
 from fink_broker.cli.table_upkeep import night_of, progress_bar
 from fink_broker.errors import ServiceError
+from fink_broker.stream.archive_marks import Marks
 from fink_broker.stream.differences import Changes
 from fink_broker.stream.reprocessing import Reprocessed
 from fink_broker.stream.reprocessing import reprocess as run
@@ -55,6 +56,8 @@ def reprocess(
         console.print(f"{name} failed in {then:,} alerts, and fails in {now:,} now.", style="yellow", markup=False)
     if not done.changes.any:
         console.print(f"Nothing changes: the science table holds {night} as the modules of today give it.")
+        if not dry_run and Marks(config).read(night) is not None:  # an earlier run found HBase away
+            rewrite_in_hbase(config, night, talk)
     elif dry_run:
         console.print("Nothing was written (--dry-run).")
     elif done.refused:
