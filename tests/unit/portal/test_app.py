@@ -1,3 +1,8 @@
+"""A request from its first byte to the last of its answer, through the application as a whole.
+
+One file, though a long one: all tests ask the same few made-up routes of one application.
+"""
+
 from __future__ import annotations
 
 import asyncio

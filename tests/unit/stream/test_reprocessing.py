@@ -1,4 +1,7 @@
-"""A night run again: what changes is told, written once, and found by the check of the tables."""
+"""A night run again: what changes is told, written once, and found by the check of the tables.
+
+One file, though a long one: all tests change the same stored night, which takes seconds to make.
+"""
 
 from __future__ import annotations
 
