@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import logging
 import multiprocessing
 import os
 import statistics
@@ -21,31 +20,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import psutil
-import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import api_objects
+from benchmarks.api_server import LARGEST, NIGHTS, USUAL, filled_hbase, serve, wait_until_up
 from benchmarks.api_ways import naive_ways
-from benchmarks.archived_sky import fill
 from benchmarks.measure import MIB, machine, memory_of
-from fink_broker.archive.hbase.open import open_archive
 from fink_broker.archive.hbase.reader import Archive
-from fink_broker.archive.hbase.tables import STATISTICS
-from fink_broker.archive.hbase.writing import create_tables
 from fink_broker.config import Config
-from fink_broker.config.model import ApiConfig, HBaseConfig, StorageConfig
-from fink_broker.portal.service import run
-from fink_broker.service import java_parts
 from fink_broker.service.hbase import HBaseServer
-from fink_broker.service.ports import free_port
 
 CLIENTS = 20
-#: Objects of this benchmark's own: name and alerts. The first is measured often, the second is the largest known.
-USUAL, LARGEST = ("ZTF19zzzzzza", 300), ("ZTF19zzzzzzb", 1575)
-_NIGHTS = 1500
 
 
 @dataclass(frozen=True)
@@ -83,45 +69,11 @@ def main(
     """Measure the API."""
     console = Console(width=140)
     console.print(machine())
-    with tempfile.TemporaryDirectory() as temporary:
-        config = _config(folder or Path(temporary), heap_mib)
-        java_parts.ensure("hbase", console)
-        hbase = HBaseServer(config)
-        hbase.start()
-        try:
-            hbase.wait_until_up(threading.Event())
-            archive = open_archive(config)
-            _load(archive, config, alerts, seed, console)
-            _measure(archive, config, hbase, requests, seed, console)
-        finally:
-            hbase.terminate()
-
-
-def _config(folder: Path, heap_mib: int) -> Config:
-    ports = {"embedded_port": free_port(), "embedded_zookeeper_port": free_port()}
-    return Config(
-        storage=StorageConfig(online=str(folder / "online"), state=folder / "state"),
-        hbase=HBaseConfig(**ports, embedded_heap_mib=heap_mib, connections=16),
-        api=ApiConfig(port=free_port(), resolvers=["none"]),
-    )
-
-
-def _load(archive: Archive, config: Config, alerts: int, seed: int, console: Console) -> None:
-    create_tables(archive)
-    started = time.perf_counter()
-    fill(archive, alerts, seed)
-    seconds = time.perf_counter() - started
-    console.print(f"{alerts:,} alerts written in {seconds:,.0f} s, {alerts / seconds:,.0f} alerts/s")
-    rng = np.random.default_rng(seed)
-    for name, count in (USUAL, LARGEST):
-        rows = api_objects.science_rows(name, count, rng.uniform(0, 360), rng.uniform(-20, 80), rng)
-        api_objects.add(archive, config, api_objects.with_images(rows, rng))
-    nights = np.datetime64("2019-11-01") + np.arange(_NIGHTS)
-    records = [
-        (f"ztf_{str(night).replace('-', '')}", {f"class:{number}": number for number in range(60)} | {"basic:sci": 9})
-        for night in nights
-    ]
-    archive.put_records(STATISTICS, records)
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        filled_hbase(folder or Path(temporary), alerts, heap_mib, seed, console) as (config, hbase, archive),
+    ):
+        _measure(archive, config, hbase, requests, seed, console)
 
 
 def _questions(archive: Archive, seed: int) -> list[Question]:
@@ -142,17 +94,17 @@ def _questions(archive: Archive, seed: int) -> list[Question]:
         Question("cone of 1°", "conesearch", cones[1], share=0.3),
         Question("latest 100 of a class", "latests", [{"class": label, "n": 100}], share=0.3),
         Question("one cutout, PNG", "cutouts", images, 30.0),
-        Question(f"statistics of {_NIGHTS:,} nights", "statistics", [{"date": ""}], share=0.1),
+        Question(f"statistics of {NIGHTS:,} nights", "statistics", [{"date": ""}], share=0.1),
     ]
 
 
 def _measure(archive: Archive, config: Config, hbase: HBaseServer, requests: int, seed: int, console: Console) -> None:
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    server = context.Process(target=_serve, args=(config.model_dump(mode="json"), stop))
+    server = context.Process(target=serve, args=(config.model_dump(mode="json"), stop))
     server.start()
     try:
-        pid = _wait_until_up(server, config.api.port)
+        pid = wait_until_up(server, config.api.port)
         questions = _questions(archive, seed)
         for question in questions:
             _ask(config.api.port, question, 3)
@@ -239,24 +191,6 @@ def _ask(port: int, question: Question, requests: int, first: int = 0) -> tuple[
             raise RuntimeError(f"{question.name}: {response.status} {content[:300]!r}")
     connection.close()
     return took, size
-
-
-def _serve(settings: dict[str, Any], stop: Any) -> None:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # not a line a request
-    run(Config.model_validate(settings), stop, lambda _text: None)
-
-
-def _wait_until_up(server: Any, port: int) -> int:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-            connection.request("GET", "/api/v1/classes")
-            if connection.getresponse().status == http.client.OK:
-                return int(psutil.Process(server.pid).pid)
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError("the API did not come up")
 
 
 if __name__ == "__main__":

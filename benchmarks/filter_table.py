@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from benchmarks.science_alerts import FIRST_CANDID, Packet
 from fink_broker.archive import AlertTable, Commit
 from fink_broker.archive.commits import DataFile
+from fink_broker.archive.promised import promised_schema
 from fink_broker.archive.reading import read_rows
-from fink_broker.cli.filter_lookup import promised_schema
 from fink_broker.config import Config
 from fink_broker.science.registry import build_pipeline
 from fink_broker.science.testing import offline_config

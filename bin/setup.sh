@@ -40,6 +40,8 @@ fink_install() {
   fink_say "  3/3 fetching the Java parts"
   "$venv/bin/python" -m fink_broker.service.java_parts ||
     fink_say "Going on without them: \`fink init\` and each start try again."
+  "$venv/bin/python" -m fink_broker.service.web_parts >>"$log" 2>&1 ||
+    fink_say "Going on without Aladin Lite: \`fink start portal\` tries again."
   printf '%s' "$wanted" >"$venv/.stamp"
   rm -f "$log"
 }

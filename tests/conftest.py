@@ -12,6 +12,20 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let tests in the browser do without HBase, which is quicker, and those of a server know where it is."""
+    parser.addoption(
+        "--archive", choices=("hbase", "memory"), default="hbase", help="what the portal of browser tests reads"
+    )
+    parser.addoption("--url", default="", help="the server that the tests of deployed ones ask")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests of a deployed server where none is named."""
+    is_deployed = collection_path.name == "deployed" and collection_path.parent == REPOSITORY / "tests"
+    return True if is_deployed and not config.getoption("--url") else None
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real alerts and expected results beside the repository; skips where it is absent."""

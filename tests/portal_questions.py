@@ -19,7 +19,7 @@ from fink_broker.portal.providers.providers import Providers
 from fink_broker.portal.route import Answer, Document, Generation, Query, Route, Rows
 
 _FILES = (
-    "anomaly", "classes", "conesearch", "explorer", "latests", "objects", "random_objects", "schema", "skymap",
+    "anomaly", "classes", "conesearch", "explorer", "latests", "names", "objects", "random_objects", "schema", "skymap",
     "statistics", "tracklet", "xmatch",
 )  # fmt: skip
 OFFLINE = Config(api={"resolvers": ["none"]})

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fink_broker.archive import AlertTable, Commit, Layout
-from fink_broker.cli.filter_lookup import promised_schema
+from fink_broker.archive.promised import promised_schema
 from fink_broker.config import Config
 from fink_broker.science.registry import build_pipeline
 from fink_broker.stream.enrich import enrich, failed_cut

@@ -7,7 +7,7 @@ commit names, which are there as long as a job has not taken it in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -176,9 +176,24 @@ def read_rows(
             yield pa.Table.from_batches([batch])
 
 
+def undamaged(table: AlertTable, file: DataFile) -> AbstractContextManager[None]:
+    """Tell of a file of a table that is damaged in a sentence (see `readable`)."""
+    return readable(
+        f"The file {table.storage.uri(file.path)}",
+        f"Put it back from a copy; `fink archive check --night {file.partition}` tells what else is damaged.",
+    )
+
+
 @contextmanager
-def undamaged(table: AlertTable, file: DataFile) -> Iterator[None]:
-    """Tell of a file of a table that is damaged in a sentence.
+def readable(what: str, way_out: str) -> Iterator[None]:
+    """Tell of a damaged file in a sentence.
+
+    Parameters
+    ----------
+    what : str
+        The file, as the sentence begins.
+    way_out : str
+        What the operator can do.
 
     Raises
     ------
@@ -192,10 +207,7 @@ def undamaged(table: AlertTable, file: DataFile) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:
-        raise DataError(
-            f"The file {table.storage.uri(file.path)} cannot be read: {' '.join(str(error).split())[:200]}.",
-            f"Put it back from a copy; `fink archive check --night {file.partition}` tells what else is damaged.",
-        ) from error
+        raise DataError(f"{what} cannot be read: {' '.join(str(error).split())[:200]}.", way_out) from error
 
 
 def leaves(parquet: pq.ParquetFile, paths: Sequence[str]) -> list[str]:

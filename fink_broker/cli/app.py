@@ -11,6 +11,7 @@ from fink_broker.cli.api_app import api_app
 from fink_broker.cli.archive_app import archive_app, clean, merge, reprocess
 from fink_broker.cli.filter_app import filter_app
 from fink_broker.cli.options import HELP, Conf
+from fink_broker.cli.reject_app import reject_app
 from fink_broker.cli.science_app import science_app
 from fink_broker.cli.transfer_command import transfer
 from fink_broker.cli.user_app import user_app
@@ -22,6 +23,7 @@ app = typer.Typer(add_completion=False, context_settings=HELP, pretty_exceptions
 config_app = typer.Typer(context_settings=HELP)
 app.add_typer(config_app, name="config", help="Look at the configuration.")
 app.add_typer(science_app, name="science", help="List the science modules, run them on a file, explain an alert.")
+app.add_typer(reject_app, name="reject", help="Look at packets that could not be used, and send them again.")
 app.add_typer(filter_app, name="filter", help="List the topics, try a rule before it becomes one, explain an alert.")
 app.add_typer(user_app, name="user", help="Who may read which topics with a password.")
 app.add_typer(archive_app, name="archive", help="Prove that the tables of a night agree; load tables of names.")
@@ -37,7 +39,7 @@ def _help_alone(context: typer.Context) -> None:
         print(context.get_help())
 
 
-for group in (config_app, science_app, filter_app, user_app, archive_app, api_app):
+for group in (config_app, science_app, filter_app, reject_app, user_app, archive_app, api_app):
     group.callback(invoke_without_command=True)(_help_alone)
 
 
@@ -108,12 +110,15 @@ def demo(
     ] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many alerts.")] = 1000,
     rate: Annotated[float, typer.Option(min=0, help="Alerts per second; 0: as fast as it goes.")] = 20.0,
+    open_pages: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the portal and the dashboard in a browser at the end.")
+    ] = True,
     conf: Conf = None,
 ) -> int:
-    """Run a night from Kafka to Kafka, and into the API, on this machine."""
+    """Run a night from Kafka to Kafka, and onto the portal and the dashboard, on this machine."""
     from fink_broker.cli.demo import demo as run  # noqa: PLC0415
 
-    return run(source, limit, rate, conf)
+    return run(source, limit, rate, conf, opens_pages=open_pages)
 
 
 @config_app.command("show")

@@ -11,10 +11,10 @@ from fink_broker.service.demo import DemoPlan, run_demo
 from fink_broker.service.runner import check_free_space
 
 
-def demo(source: str, limit: int, rate: float, conf: str | None) -> int:
+def demo(source: str, limit: int, rate: float, conf: str | None, *, opens_pages: bool = True) -> int:
     """Carry out ``fink demo`` and return the exit code."""
     init(conf)
     config = load(conf, quiet=True).config
     check_free_space(config)
-    run_demo(config, DemoPlan(source, limit, rate, fink_home() / "datasim", conf), Console())
+    run_demo(config, DemoPlan(source, limit, rate, fink_home() / "datasim", conf, opens_pages), Console())
     return 0

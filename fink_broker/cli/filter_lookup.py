@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fastavro.schema import expand_schema
 
-from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.archive import AlertTable, Layout
+from fink_broker.archive.promised import promised_schema
 from fink_broker.archive.reading import files_of_night, nights_of
 from fink_broker.config import Config
 from fink_broker.errors import ConfigError, FinkError
@@ -25,20 +22,12 @@ from fink_broker.filters.sql import SqlRule
 from fink_broker.filters.topics_file import read_topics
 from fink_broker.filters.users.functions import UserFunction, source_of
 from fink_broker.filters.view import all_paths
-from fink_broker.science.registry import build_pipeline
 
 #: The name of a rule that has none.
 TRIED = "tried"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _PLACE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-_TIME = pa.timestamp("us", tz="UTC")
-_ARROW = {
-    "string": pa.string(), "long": pa.int64(), "int": pa.int32(), "float": pa.float32(), "double": pa.float64(),
-    "boolean": pa.bool_(), "bytes": pa.binary(),
-}  # fmt: skip
-
-
 # what the engine logs in a broker, a command tells itself
 logging.getLogger("fink_broker.filters").addHandler(logging.NullHandler())
 
@@ -101,29 +90,6 @@ def science_schema(config: Config) -> pa.Schema:
     except (OSError, pa.ArrowException, FinkError):
         pass  # what is promised will do
     return promised_schema(config)
-
-
-def promised_schema(config: Config) -> pa.Schema:
-    """Return the columns of a science alert: those of the packet, those of the modules, and what the broker adds."""
-    packet = _arrow(expand_schema(json.loads(ztf_reading_schema())))
-    times = ("brokerIngestTimestamp", "brokerStartProcessTimestamp", "brokerEndProcessTimestamp")
-    texts = ("publisher", "fink_broker_version", "fink_science_version")
-    added = [pa.field(name, _TIME) for name in times] + [pa.field(name, pa.string()) for name in texts]
-    fields = {field.name: field for field in [*packet, *added, *build_pipeline(config).output_type]}
-    return pa.schema(list(fields.values()))
-
-
-def _arrow(of_type: Any) -> pa.DataType:
-    """Return the Arrow type of an Avro type."""
-    if isinstance(of_type, list):
-        return _arrow(next(branch for branch in of_type if branch != "null"))
-    if isinstance(of_type, str):
-        return _ARROW[of_type]
-    if of_type["type"] == "record":
-        return pa.struct([pa.field(field["name"], _arrow(field["type"])) for field in of_type["fields"]])
-    if of_type["type"] == "array":
-        return pa.list_(_arrow(of_type["items"]))
-    return _arrow(of_type["type"])
 
 
 def _folder(place: str, config: Config) -> str:

@@ -7,6 +7,7 @@ import sys
 from rich.console import Console
 
 from fink_broker.cli.configuration import load
+from fink_broker.config import Config
 from fink_broker.errors import ServiceError
 from fink_broker.service import catalogue, control
 from fink_broker.service.state import StateStore
@@ -33,6 +34,7 @@ def stop(name: str, conf: str | None) -> int:
             print(f"{state.name} had died: {state.why}", file=sys.stderr)
             control.end_processes(state.children)
             store.forget(state.name)
+            _forget_sample(config, state.name)
     if not running:
         print("No fink service to stop" if name == "all" else f"No fink {name} service to stop")
         return 0
@@ -52,6 +54,12 @@ def stop(name: str, conf: str | None) -> int:
             f"See `fink logs {failed[0]}`; what was unfinished is done again at the next start.",
         )
     return 0
+
+
+def _forget_sample(config: Config, name: str) -> None:
+    from fink_broker.metrics.reading import forget_sample  # noqa: PLC0415  (it loads Arrow, which others are spared)
+
+    forget_sample(config, name)
 
 
 def _drain(store: StateStore, group: list[control.ServiceState], grace_seconds: float) -> list[control.Stopped]:

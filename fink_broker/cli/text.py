@@ -16,11 +16,12 @@ Usage:
   fink logs <service> [-f] [-n N]          print the log of a service
   fink config show [-c CONF]               print the configuration in force and where each value comes from
   fink demo [--source PATH | synthetic] [--limit N] [--rate R]
-                                           run a night from Kafka to Kafka and into the API
+                                           run a night from Kafka to Kafka, onto the portal and the dashboard
   fink science list | run FILE | explain CANDID | tracklets FILE
                                            the science modules: what they are, and what they say of alerts
   fink filter list | check RULE | test RULE | explain CANDID | on NAME | off NAME
                                            the topics: try a rule before it becomes one, see what each said
+  fink reject list | show PACKET | replay  the packets that could not be used: why, each whole, send them again
   fink transfer --start DATE --stop DATE [--class C] [--where SQL] ...
                                            send a past selection of alerts to a topic for clients to fetch
   fink merge [--night N]                   make few sorted files of a night's many small ones

@@ -38,6 +38,7 @@ KEYS = {
     "KAFKA_SECURITY_PROTOCOL": "distribution.security_protocol",
     "TNS_RAW_OUTPUT": "science.tns_catalogue",
     "SCIENCE_DB_NAME": "hbase.tables",
+    "FINK_UI_PORT": "dashboard.port",
 }
 
 #: classic key → why it is no longer needed
@@ -74,8 +75,7 @@ NO_LONGER = {
     "SCIENCE_DB_CATALOGS": "the columns of the tables follow from the schema of the alerts and the science modules",
     "SAVE_SCIENCE_DB_CATALOG_ONLY": "no catalogue of the tables is needed",
     "HBASE_XML_CONF": "name the Thrift servers of HBase in hbase.servers",
-    "FINK_UI_PATH": "the dashboard is not part of this release",
-    "FINK_UI_PORT": "the dashboard is not part of this release",
+    "FINK_UI_PATH": "the dashboard makes its data when they are asked for",
     "AGG_DATA_PREFIX": "a merged night stays where it is, below storage.online",
     "HOSTLESS_FOLDER": "hostless scores are not part of this release",
     "FINK_FAT_OUTPUT": "solar system linking is not part of this release",

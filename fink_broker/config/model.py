@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from fink_broker.config.archive import ApiConfig, ArchiveConfig, HBaseConfig
+from fink_broker.config.portal import DashboardConfig, PortalConfig
 from fink_broker.config.section import Section
 
 Provider = Literal["service", "local", "none"]
@@ -318,6 +319,8 @@ class Config(Section):
     hbase: HBaseConfig = HBaseConfig()
     archive: ArchiveConfig = ArchiveConfig()
     api: ApiConfig = ApiConfig()
+    portal: PortalConfig = PortalConfig()
+    dashboard: DashboardConfig = DashboardConfig()
     log: LogConfig = LogConfig()
 
     @property

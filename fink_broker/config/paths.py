@@ -17,6 +17,15 @@ def java_parts_folder(set_name: str) -> Path:
     return (Path(root) if root else Path(sys.prefix) / "java") / set_name
 
 
+def web_parts_folder() -> Path:
+    """Return the folder of what the portal serves to browsers and does not ship: Aladin Lite.
+
+    It belongs to the Python environment it was fetched for; ``FINK_WEB_PARTS`` names another place.
+    """
+    root = os.environ.get("FINK_WEB_PARTS")
+    return Path(root) if root else Path(sys.prefix) / "web"
+
+
 def free_gib(location: str | Path) -> float | None:
     """Return the free space in GiB of the disk a local folder is, or will be, on; None for a URI."""
     if "://" in str(location):

@@ -19,7 +19,8 @@ _HEAD = """\
 # `fink config show` prints what is in force. ${NAME} is replaced by an environment variable; FINK_HOME is always set.
 # FINK__SECTION__KEY in the environment overrides a key. Secrets are taken from the environment only:
 # FINK_KAFKA_USERNAME, FINK_KAFKA_PASSWORD, FINK_DISTRIBUTION_USERNAME, FINK_DISTRIBUTION_PASSWORD;
-# the password of `fink user add`: FINK_USER_PASSWORD; addresses of webhooks: what the topics file names.
+# the password of `fink user add`: FINK_USER_PASSWORD; addresses of webhooks: what the topics file names;
+# the portal's key where the API asks for keys: FINK_PORTAL_API_KEY; the token of those who may write: FINK_API_TOKEN.
 """
 _LONG_LIST = 90
 

@@ -1,4 +1,7 @@
-"""checkstream: what flows in a topic. It reads beside everybody else and leaves no trace: no group, no commit."""
+"""checkstream: what flows in a topic. It reads beside everybody else and leaves no trace: no group, no commit.
+
+Its rates are among the numbers of the service, where the dashboard finds them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from rich.console import Console
 from fink_broker.alert.survey import SURVEYS
 from fink_broker.config.model import Config
 from fink_broker.errors import DataError
+from fink_broker.metrics.registry import stream_numbers
 from fink_broker.monitor import messages
 from fink_broker.monitor.kafka import TopicFollower, reader_options
 from fink_broker.monitor.readable import describe_alert, describe_fields
@@ -85,6 +89,7 @@ class StreamCheck:
                 self._tell(follower.refresh())
                 look_again = time.monotonic() + (TOPICS_SECONDS if follower.partitions else 1.0)
             if not follower.partitions:
+                stream_numbers().tell(0.0, 0.0, 0)
                 reported = now
                 stop.wait(0.2)
                 continue
@@ -94,6 +99,7 @@ class StreamCheck:
                 ends = follower.ends()
                 for line in report.lines(now - reported, ends, follower.lags(ends)):
                     self._console.print(line)
+                stream_numbers().tell(report.arriving, report.read, report.behind)
                 reported = now
 
     def _tell(self, line: str) -> None:

@@ -100,11 +100,11 @@ class Counts:
             (self.raw, "rejected", "reasons"),
             (self.science, "cut", "cuts"),
         ):
-            ends += _explained(stage, way, detail)
-        ends += _stored(self.raw) + _stored(self.science)
-        ends += _handed_on(self.raw, self.science) + _handed_on(self.science, self.topics)
+            ends += explained(stage, way, detail)
+        ends += stored(self.raw) + stored(self.science)
+        ends += handed_on(self.raw, self.science) + handed_on(self.science, self.topics)
         if self.archived.commits:
-            ends += _handed_on(self.science, self.archived)
+            ends += handed_on(self.science, self.archived)
         return ends
 
 
@@ -131,12 +131,12 @@ def open_ends_of_night(counts: Counts, night: str) -> list[str]:
     """Return what `Counts.open_ends` does, of the batches that have to do with an observing night (``YYYYMMDD``)."""
     raw = _kept(counts.raw, lambda commit: night in commit.nights)
     science = _kept(counts.science, lambda commit: night in commit.nights or _takes(commit, raw))
-    ends = _stored(raw) + _stored(science)
-    ends += _explained(raw, "rejected", "reasons") + _explained(science, "cut", "cuts")
-    ends += _handed_on(counts.raw, science, raw)
+    ends = stored(raw) + stored(science)
+    ends += explained(raw, "rejected", "reasons") + explained(science, "cut", "cuts")
+    ends += handed_on(counts.raw, science, raw)
     for later in (counts.topics, counts.archived):
         if later.commits or later.name == "topics":
-            ends += _handed_on(counts.science, _kept(later, lambda commit: _takes(commit, science)), science)
+            ends += handed_on(counts.science, _kept(later, lambda commit: _takes(commit, science)), science)
     return ends
 
 
@@ -166,7 +166,7 @@ def _slim(commit: Commit) -> Commit:
     return Commit(commit.id, commit.inputs, commit.files, commit.counts, commit.started, commit.committed, details)
 
 
-def _handed_on(earlier: Stage, later: Stage, asked: Stage | None = None) -> list[str]:
+def handed_on(earlier: Stage, later: Stage, asked: Stage | None = None) -> list[str]:
     """Compare what one stage put out with what the next took in, batch by batch.
 
     Parameters
@@ -210,17 +210,17 @@ def _handed_on(earlier: Stage, later: Stage, asked: Stage | None = None) -> list
     return ends
 
 
-def _explained(stage: Stage, way: str, detail: str) -> list[str]:
+def explained(stage: Stage, way: str, detail: str) -> list[str]:
     """Check that every alert set aside has its reason."""
     ends = []
     for commit in stage.commits:
-        number, explained = commit.counts.get(way, 0), sum(commit.details.get(detail, {}).values())
-        if number != explained:
-            ends.append(f"{stage.name} batch {commit.id} has {number} {way}, but {detail} for {explained}.")
+        number, reasoned = commit.counts.get(way, 0), sum(commit.details.get(detail, {}).values())
+        if number != reasoned:
+            ends.append(f"{stage.name} batch {commit.id} has {number} {way}, but {detail} for {reasoned}.")
     return ends
 
 
-def _stored(stage: Stage) -> list[str]:
+def stored(stage: Stage) -> list[str]:
     """Check that the files of a batch hold what it put out."""
     ends = []
     for commit in stage.commits:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
+from fink_broker.config.kafka_access import input_access
 from fink_broker.config.model import Config
-from fink_broker.config.secrets import kafka_credentials
 from fink_broker.errors import ConfigError
 
 _ANSWER_SECONDS = 3.0
@@ -24,10 +24,8 @@ def reader_options(config: Config, environ: Mapping[str, str]) -> dict[str, obje
     ConfigError
         If the servers ask for a user and a password, and none are set.
     """
-    kafka = config.kafka
-    options: dict[str, object] = {
-        "bootstrap.servers": config.input_servers,
-        "security.protocol": kafka.security_protocol,
+    return {
+        **input_access(config, environ),
         # the client library wants a name; partitions are assigned by hand, so no group is ever formed
         "group.id": f"fink_checkstream_{config.survey}",
         "enable.auto.commit": False,
@@ -36,19 +34,6 @@ def reader_options(config: Config, environ: Mapping[str, str]) -> dict[str, obje
         "topic.metadata.refresh.interval.ms": 5000,
         "log_level": 0,
     }
-    if kafka.security_protocol.startswith("SASL"):
-        credentials = kafka_credentials(environ)
-        if credentials is None:
-            raise ConfigError(
-                f"kafka.security_protocol is {kafka.security_protocol}, but no user and password are set.",
-                "Set FINK_KAFKA_USERNAME and FINK_KAFKA_PASSWORD in the environment.",
-            )
-        options |= {
-            "sasl.mechanism": kafka.sasl_mechanism,
-            "sasl.username": credentials.username,
-            "sasl.password": credentials.password,
-        }
-    return options
 
 
 class TopicFollower:

@@ -63,10 +63,19 @@ class Report:
     ----------
     tally : Tally
         What was seen.
+
+    Attributes
+    ----------
+    arriving, read : float
+        Messages a second that came into the topics, and that were read, before the last report.
+    behind : int
+        Messages not read yet at the last report.
     """
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
+        self.arriving = self.read = 0.0
+        self.behind = 0
         self._messages = self._size = 0
         self._ends: dict[tuple[str, int], int] = {}
 
@@ -92,10 +101,11 @@ class Report:
         arrived = sum(end - self._ends.get(place, end) for place, end in ends.items())
         read, size = seen.messages - self._messages, seen.size - self._size
         self._messages, self._size, self._ends = seen.messages, seen.size, dict(ends)
-        waiting = sum(sum(partitions.values()) for partitions in lags.values())
+        self.arriving, self.read = max(0, arrived) / seconds, read / seconds
+        self.behind = sum(sum(partitions.values()) for partitions in lags.values())
         lines = [
-            f"arriving {max(0, arrived) / seconds:,.1f} messages/s, read {read / seconds:,.1f} messages/s, "
-            f"{size / seconds / 1e6:,.2f} MB/s, total {seen.messages:,}, behind by {waiting:,}",
+            f"arriving {self.arriving:,.1f} messages/s, read {self.read:,.1f} messages/s, "
+            f"{size / seconds / 1e6:,.2f} MB/s, total {seen.messages:,}, behind by {self.behind:,}",
             f"  schema versions: {_named(seen.by_version())}; formats: {_named(seen.formats)}",
             f"  behind by partition: {_by_partition(lags)}",
         ]

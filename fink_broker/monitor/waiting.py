@@ -19,7 +19,8 @@ def messages_waiting(config: Config, environ: Mapping[str, str]) -> int:
     """Return how many messages of the input topics no committed batch of the raw table has taken in.
 
     A partition the table has taken nothing of counts whole, or not at all if the job begins with what comes
-    after its start (``kafka.starting_offsets = latest``).
+    after its start (``kafka.starting_offsets = latest``). One of a topic made anew, which ends before what was taken
+    of the old one, counts whole.
 
     Raises
     ------
@@ -37,7 +38,8 @@ def messages_waiting(config: Config, environ: Mapping[str, str]) -> int:
         number = 0
         for place in [(name, partition) for name in matching for partition in topics[name].partitions]:
             first, end = consumer.get_watermark_offsets(TopicPartition(*place), timeout=ANSWER_SECONDS)
-            number += max(0, end - max(first, taken.get(place, first if whole else end)))
+            begin = taken.get(place, first if whole else end)
+            number += end - max(first, begin) if begin <= end else end - first
     except KafkaException as error:
         raise ServiceError(
             f"Kafka at {config.input_servers} does not answer: {error.args[0].str()}.", "Does it run? See `fink show`."

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from fink_broker.config.kafka_access import output_access
 from fink_broker.config.model import Config
-from fink_broker.config.secrets import distribution_credentials
-from fink_broker.errors import ConfigError
 from fink_broker.notify.notice import Notice
 from fink_broker.notify.webhook import Webhook
 
@@ -25,25 +24,7 @@ def kafka_options(config: Config, environ: Mapping[str, str]) -> dict[str, objec
     ConfigError
         If it asks for a user and a password, and none are set.
     """
-    settings = config.distribution
-    options: dict[str, object] = {
-        "bootstrap.servers": config.output_servers,
-        "security.protocol": settings.security_protocol,
-        "log_level": 0,
-    }
-    if settings.security_protocol.startswith("SASL"):
-        credentials = distribution_credentials(environ)
-        if credentials is None:
-            raise ConfigError(
-                f"distribution.security_protocol is {settings.security_protocol}, but no user and password are set.",
-                "Set FINK_DISTRIBUTION_USERNAME and FINK_DISTRIBUTION_PASSWORD in the environment.",
-            )
-        options |= {
-            "sasl.mechanism": settings.sasl_mechanism,
-            "sasl.username": credentials.username,
-            "sasl.password": credentials.password,
-        }
-    return options
+    return {**output_access(config, environ), "log_level": 0}
 
 
 class Intake:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fink_broker.config.model import Config
+from fink_broker.metrics.registry import collecting
 from fink_broker.notify.channel import Channel, Timing
 from fink_broker.notify.intake import kafka_options
+from fink_broker.notify.numbers import NoticeNumbers
 from fink_broker.notify.webhook import Webhook
 from fink_broker.notify.webhook_file import Reading, read_webhooks, signature
 
@@ -47,7 +49,9 @@ def run(config: Config, stop: threading.Event, say: Say) -> None:
     ConfigError
         If Kafka asks for a password, and none is set. What is wrong in the file only ends what it is about.
     """
-    Notifier(config, say, os.environ).run(stop)
+    notifier = Notifier(config, say, os.environ)
+    with collecting(NoticeNumbers(lambda: notifier.channels)):
+        notifier.run(stop)
 
 
 class Notifier:

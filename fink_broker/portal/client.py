@@ -39,6 +39,9 @@ LONGEST_QUERY = 4000
 #: longest wait for a server that says when to ask again, in seconds
 LONGEST_WAIT = 120.0
 
+#: said of an argument that cannot be written as bytes: it has half of a surrogate pair
+NO_TEXT = "The text has characters that no name has."
+
 Image = Literal["Science", "Template", "Difference"]
 
 
@@ -246,6 +249,8 @@ class Client:
                 answer = self._ask(route, given, is_bare=arguments is None)
             except httpx.HTTPError as error:
                 raise ApiError(f"The API at {self._url} does not answer: {error}.") from None
+            except UnicodeEncodeError:
+                raise ApiError(NO_TEXT, 400) from None
             wait = _seconds_to_wait(answer)
             if answer.is_success:
                 return answer

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fink_broker.metrics.registry import api_numbers
 from fink_broker.portal import envelope
 from fink_broker.portal.limits import LONGEST_URL
 from fink_broker.portal.route import RequestError
@@ -59,16 +61,7 @@ class Surroundings:
             if not sent:
                 await _send_error(send_on, envelope.unexpected(identifier))
         finally:
-            milliseconds = 1000 * (time.perf_counter() - started)
-            log.info(
-                "request",
-                route=noted.get("route", "-"),
-                method=scope["method"],
-                status=noted.get("status", sent.get("status", 0)),
-                ms=round(milliseconds, 1),
-                rows=noted.get("rows", 0),
-                client=noted.get("client", "-"),
-            )
+            _note(scope, noted, sent.get("status", 0), time.perf_counter() - started)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
@@ -82,6 +75,21 @@ class Surroundings:
             await send({"type": "http.response.body", "body": b""})
         else:
             await self._app(scope, receive, send)
+
+
+def _note(scope: Scope, noted: Mapping[str, Any], sent: int, seconds: float) -> None:
+    """Log and count a request that was answered, with what was noted of it on the way."""
+    route, status, rows = noted.get("route", "-"), noted.get("status", sent), noted.get("rows", 0)
+    log.info(
+        "request",
+        route=route,
+        method=scope["method"],
+        status=status,
+        ms=round(1000 * seconds, 1),
+        rows=rows,
+        client=noted.get("client", "-"),
+    )
+    api_numbers().count(route, status, seconds, rows)
 
 
 async def _send_error(send: Send, error: RequestError) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ import pyarrow as pa
 import uvicorn
 
 from fink_broker.config import Config
-from fink_broker.errors import ServiceError
+from fink_broker.config.listening import listening
 
 #: seconds open requests are given when the service is stopped
 GRACE_SECONDS = 10
@@ -37,7 +36,7 @@ def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> No
     ServiceError
         If the address is taken or cannot be listened at.
     """
-    listener = _listen(config.api.host, config.api.port)
+    listener = listening(config.api.host, config.api.port, "The API", "api", backlog=512)
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool keeps what the largest answers took
     say("starting: reading the routes")
     from fink_broker.archive.hbase.open import open_archive  # noqa: PLC0415  (the port is looked at first)
@@ -75,23 +74,6 @@ def run(config: Config, stop: threading.Event, say: Callable[[str], None]) -> No
 def _stop_with(stop: threading.Event, server: uvicorn.Server) -> None:
     stop.wait()
     server.should_exit = True
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at an address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(512)
-    except OSError as error:
-        listener.close()
-        raise ServiceError(
-            f"The API cannot listen at {host}:{port}: {error.strerror or error}.",
-            "Stop what uses the port, or choose another with api.host and api.port.",
-        ) from None
-    return listener
 
 
 def _url(config: Config) -> str:

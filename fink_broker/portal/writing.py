@@ -25,4 +25,5 @@ def check_may_write(query: Query) -> None:
         raise RequestError("This API takes no data. Its operators can allow it (api.writable).\n", FORBIDDEN)
     # compared in a time that does not tell how much of it is right
     if not hmac.compare_digest(query.token.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")):
-        raise RequestError("Data are taken with a token only: `Authorization: Bearer <token>`.\n", UNAUTHORIZED)
+        how = "`Authorization: Bearer <token>` or `X-Fink-Token: <token>`"
+        raise RequestError(f"Data are taken with a token only: {how}.\n", UNAUTHORIZED)

@@ -172,6 +172,26 @@ SERVICES: dict[str, Service] = {
             ),
             hbase=True,
         ),
+        Service(
+            "portal",
+            "fink_broker.service.portal:run",
+            "the science portal: pages over the REST API for a browser",
+            (
+                Argument(("--host",), "portal.host"),
+                Argument(("--port",), "portal.port"),
+                Argument(("--api",), "portal.api_url"),
+                Argument(("--processes",), "portal.processes"),
+            ),
+        ),
+        Service(
+            "dashboard",
+            "fink_broker.service.dashboard:run",
+            "the operations dashboard: rates, lag, counts, services, rejected alerts; Prometheus metrics",
+            (
+                Argument(("--host",), "dashboard.host"),
+                Argument(("--port",), "dashboard.port"),
+            ),
+        ),
     )
 }
 

@@ -20,7 +20,10 @@ from fink_broker.service.state import ServiceState, StateStore, end_processes, n
 UP_SECONDS = 180.0
 LOG_LINES_OF_A_DEATH = 10
 #: feeders first, so that each service can finish what it has in hand
-STOP_ORDER = ("simulator", "checkstream", "stream2raw", "raw2science", "distribution", "archive", "notifier", "api")
+STOP_ORDER = (
+    "simulator", "checkstream", "stream2raw", "raw2science", "distribution", "archive", "notifier", "portal", "api",
+    "dashboard",
+)  # fmt: skip
 #: what the others need to finish
 SERVERS = ("hbase", "kafka")
 

@@ -1,4 +1,4 @@
-"""``fink demo``: a night from Kafka to Kafka and into the API on this machine, until every alert is accounted for."""
+"""``fink demo``: a night from Kafka to Kafka and onto the portal, here, until every alert is accounted for."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from fink_broker.errors import ConfigError, ServiceError, UsageError
 from fink_broker.monitor import report
 from fink_broker.monitor.counts import Counts, read_counts
 from fink_broker.monitor.waiting import messages_waiting
-from fink_broker.service import catalogue, control, example_requests
+from fink_broker.service import catalogue, control, demo_pages, example_requests
 from fink_broker.service.first_alert import FirstAlert, wait_for_first_alert
 from fink_broker.service.state import StateStore
 
-PIPELINE = ("kafka", "hbase", "stream2raw", "raw2science", "distribution", "archive", "api")
+PIPELINE = ("kafka", "hbase", "stream2raw", "raw2science", "distribution", "archive", "api", "portal", "dashboard")
 ALERT_FILES = ("*.avro", "*.avro.gz", "*.tar.gz", "*.parquet")
 FETCH_SECONDS = 40.0
 FINISH_SECONDS = 180.0  # from the last alert sent to the last one accounted for
@@ -49,6 +49,8 @@ class DemoPlan:
         Folder in which real alerts are looked for, with the script that fetches some.
     conf : str or None
         Configuration file for the services.
+    opens_pages : bool
+        Whether the portal and the dashboard are opened in a browser at the end, where there is a screen.
     """
 
     source: str
@@ -56,6 +58,7 @@ class DemoPlan:
     rate: float
     datasim: Path
     conf: str | None
+    opens_pages: bool = True
 
     @property
     def conf_arguments(self) -> list[str]:
@@ -64,7 +67,7 @@ class DemoPlan:
 
 
 def run_demo(config: Config, plan: DemoPlan, console: Console) -> None:
-    """Start the pipeline and the simulator; print the first alert, the final counts, and requests to the API.
+    """Start the pipeline and the simulator; print the first alert, the final counts, requests to the API, and pages.
 
     The services go on afterwards.
 
@@ -121,7 +124,7 @@ class Demo:
         report.table(read_counts(self._config), self._console)
         if known := self._before.raw.count("in"):
             self._tell(f"{known:,} of these alerts were here before this demo.")
-        self._tell_requests()
+        self._tell_requests_and_pages()
         self._tell("The services go on: `fink show` lists them, `fink stop` ends them all.")
 
     def _tell(self, text: str) -> None:
@@ -189,8 +192,8 @@ class Demo:
             self._first_told = True
             self._tell(f"First distributed alert after {self._first.at - self._began:.1f} s: {self._first.text}")
 
-    def _tell_requests(self) -> None:
-        """Print requests to the API for alerts of this demo, each tried."""
+    def _tell_requests_and_pages(self) -> None:
+        """Print requests to the API, and pages, for alerts of this demo, each tried."""
         night = example_requests.night_of(self._config, len(self._before.science.commits))
         if night is None:
             return
@@ -199,6 +202,12 @@ class Demo:
             # where keys are asked for, it is the user who knows one
             rows = "" if self._config.api.keys_file else f": {request.count_rows()} rows"
             self._tell(f"# {request.purpose}{rows}\n{request.curl}")
+        self._tell("To look at it in a browser:")
+        opens = self._plan.opens_pages and demo_pages.has_screen()
+        for page in demo_pages.pages(self._config, night):
+            shown = page.check()
+            opened = opens and page.is_opened and demo_pages.open_in_browser(page.url)
+            self._tell(f"# {page.purpose}: {shown}{' (opened)' if opened else ''}\n{page.url}")
 
     @contextmanager
     def _live(self) -> Iterator[None]:

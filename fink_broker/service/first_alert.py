@@ -15,9 +15,8 @@ from typing import Any
 import fastavro
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
+from fink_broker.config.kafka_access import output_access
 from fink_broker.config.model import Config
-from fink_broker.config.secrets import distribution_credentials
-from fink_broker.stream import kafka_io
 
 POLL_SECONDS = 0.2
 #: values of ``cdsxmatch`` that say nothing of the object: nobody was asked, no answer, nothing there
@@ -54,12 +53,7 @@ def wait_for_first_alert(config: Config, stop: threading.Event, found: FirstAler
     """
     consumer = Consumer(
         {
-            **kafka_io.client_options(
-                config.output_servers,
-                config.distribution.security_protocol,
-                config.distribution.sasl_mechanism,
-                distribution_credentials(os.environ),
-            ),
+            **output_access(config, os.environ),
             "group.id": f"fink-demo-{uuid.uuid4().hex[:8]}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

@@ -27,12 +27,12 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from fink_broker.config.kafka_access import output_access
 from fink_broker.config.model import Config
 from fink_broker.config.secrets import distribution_credentials
 from fink_broker.errors import ConfigError, UsageError
 from fink_broker.service.kafka_admin import asked, connect
 from fink_broker.service.kafka_settings import ANONYMOUS
-from fink_broker.stream.kafka_io import client_options
 
 MECHANISM = ScramMechanism.SCRAM_SHA_512
 #: rounds of hashing, 4096 (the least Kafka takes) to 16384 (the most)
@@ -84,10 +84,9 @@ class KafkaUsers:
     """
 
     def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
-        output = config.distribution
+        options = output_access(config, environ)
         credentials = distribution_credentials(environ)
         self._ourselves = credentials.username if credentials else ""
-        options = client_options(config.output_servers, output.security_protocol, output.sasl_mechanism, credentials)
         self._admin: AdminClient = connect(options, embedded=is_embedded(config))
 
     def add(self, name: str, prefixes: Sequence[str], password: str | None) -> bool:

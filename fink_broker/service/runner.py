@@ -33,19 +33,22 @@ from fink_broker.service.state import (
 
 LEFTOVER_GRACE_SECONDS = 30.0
 INTERRUPTED_EXIT_CODE = 130
+#: Services that only show what is there: they are wanted most when a disk is full.
+READERS = frozenset({"api", "checkstream", "dashboard", "portal"})
 
 log = structlog.get_logger("fink_broker.service")
 
 
 def check_ready(service: Service, config: Config, console: Console) -> None:
-    """Check what a service needs of the machine before it starts: disk, Java, Java parts.
+    """Check what a service needs of the machine before it starts: disk (if it fills one), Java, Java parts.
 
     Raises
     ------
     JavaMissing, ServiceError
         If something is missing; the message says what and how to mend it.
     """
-    check_free_space(config)
+    if service.name not in READERS:
+        check_free_space(config)
     if service.java:
         find_java()
     for name in service.java:
@@ -91,13 +94,17 @@ def run_service(
     FinkError
         Whatever ended the service; a fault of the program becomes a ServiceError.
     """
+    from fink_broker.metrics.beacon import Beacon  # noqa: PLC0415  (it loads Arrow, which `fink start --detach` spares)
+
     store = StateStore(config.storage.state)
     with store.only_one(service.name):
         _end_leftovers(store, service.name)
         reporter = Reporter(store, _first_state(store, service.name, config_path, command))
         log_path = store.log_path(service.name)
+        beacon = Beacon(config, lambda: reporter.state)
         try:
             logs.set_up(config.log, None if detached else log_path)
+            beacon.start()
             check_ready(service, config, console)
             with _stop_on_signals() as stop:
                 _run(service.load(), config, stop, reporter)
@@ -117,6 +124,7 @@ def run_service(
         finally:
             end_processes(children_of(psutil.Process()))
             reporter.update(ended=now(), children=[])
+            beacon.end()
     return 0
 
 

@@ -24,10 +24,11 @@ from fink_broker.archive.hbase.statistics import NightStatistics
 from fink_broker.archive.hbase.writing import Written, create_tables, write
 from fink_broker.archive.merged_night import MergedNight
 from fink_broker.config import Config
+from fink_broker.metrics.registry import hbase_numbers
 from fink_broker.stream.archive_marks import Marks
 from fink_broker.stream.archive_reading import Part, gathered, parts_of
 from fink_broker.stream.archive_start import mark_if_emptied, running_text
-from fink_broker.stream.archive_tally import ArchiveTally
+from fink_broker.stream.archive_tally import MAIN, ArchiveTally
 from fink_broker.stream.handoff import Intake
 from fink_broker.stream.patience import Patience, Stopped
 from fink_broker.stream.space import Space
@@ -137,6 +138,7 @@ class Archiving:
         counts = tally.counts(sum(commit.counts["out"] for commit in commits))
         self.archived.commit(Commit(batch_id, inputs, [], counts, started, now, tally.details(now)))
         self._intake.take(commits)
+        _count(tally)
         patient.insist(self._statistics.catch_up)
         log.info("%s alerts in %.0f ms (%s)", tally.archived, 1000 * (now - started), batch_id)
         for refused in tally.refused[:MOST_TOLD]:
@@ -208,3 +210,13 @@ class Archiving:
             for file in taken.files if taken else ():
                 received[file.partition] = received.get(file.partition, 0) + file.rows
         return received
+
+
+def _count(tally: ArchiveTally) -> None:
+    """Count what a batch wrote, by table."""
+    numbers = hbase_numbers()
+    for suffix, written in tally.tables.items():
+        table = suffix or MAIN
+        numbers.rows.labels(table).inc(written.rows)
+        numbers.size.labels(table).inc(written.bytes)
+        numbers.seconds.labels(table).inc(written.seconds)

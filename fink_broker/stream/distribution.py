@@ -29,9 +29,10 @@ from fink_broker.archive import AlertTable, Commit, Layout
 from fink_broker.archive.reading import read_rows
 from fink_broker.archive.storage import Storage
 from fink_broker.config import Config
-from fink_broker.config.secrets import distribution_credentials
+from fink_broker.config.kafka_access import output_access
 from fink_broker.errors import DataError, ServiceError
 from fink_broker.filters.verdict import Verdict
+from fink_broker.metrics.registry import sending_numbers
 from fink_broker.stream import kafka_io
 from fink_broker.stream.batch_tally import BatchTally
 from fink_broker.stream.filter_set import FilterSet
@@ -102,13 +103,7 @@ class Distribution:
         self._intake = Intake(self.science, self.topics)
         self._space = Space(config.storage, [config.storage.online])
         self._plans = Storage(layout.checkpoint(self.name))
-        settings = config.distribution
-        self._options = kafka_io.client_options(
-            config.output_servers,
-            settings.security_protocol,
-            settings.sasl_mechanism,
-            distribution_credentials(os.environ),
-        )
+        self._options = output_access(config, os.environ)
 
     def topic(self, filter_name: str) -> str:
         """Return the topic of a filter."""
@@ -132,6 +127,7 @@ class Distribution:
                     return
                 except KafkaException as error:
                     self._must_pass(error.args[0])
+                    sending_numbers().waits.inc()
                     say(f"waiting for Kafka ({error.args[0].str()})")
                     stop.wait(1.0)
 

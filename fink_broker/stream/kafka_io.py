@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
-from fink_broker.config.secrets import Credentials
 from fink_broker.errors import ServiceError
 
 #: errors of Kafka's that time may mend
@@ -45,37 +44,22 @@ Say = Callable[[str], None]
 Answer = TypeVar("Answer")
 
 
-def client_options(servers: str, protocol: str, mechanism: str, credentials: Credentials | None) -> dict[str, str]:
-    """Return options of a librdkafka client."""
-    options = {"bootstrap.servers": servers, "security.protocol": protocol}
+def spark_options(access: Mapping[str, str]) -> dict[str, str]:
+    """Return the options of Spark's Kafka source that correspond to those of librdkafka."""
+    protocol = access["security.protocol"]
+    options = {"kafka.bootstrap.servers": access["bootstrap.servers"], "kafka.security.protocol": protocol}
     if protocol.startswith("SASL"):
-        user, password = _required(credentials)
-        options |= {"sasl.mechanism": mechanism, "sasl.username": user, "sasl.password": password}
-    return options
-
-
-def spark_options(servers: str, protocol: str, mechanism: str, credentials: Credentials | None) -> dict[str, str]:
-    """Return the connection options of Spark's Kafka source and sink."""
-    options = {"kafka.bootstrap.servers": servers, "kafka.security.protocol": protocol}
-    if protocol.startswith("SASL"):
-        user, password = _required(credentials)
+        mechanism = access["sasl.mechanism"]
         kind = "scram.ScramLoginModule" if mechanism.startswith("SCRAM") else "plain.PlainLoginModule"
-        quoted = [part.replace("\\", "\\\\").replace('"', '\\"') for part in (user, password)]
+        user, password = (
+            access[name].replace("\\", "\\\\").replace('"', '\\"') for name in ("sasl.username", "sasl.password")
+        )
         options |= {
             "kafka.sasl.mechanism": mechanism,
             "kafka.sasl.jaas.config": f"org.apache.kafka.common.security.{kind} required "
-            f'username="{quoted[0]}" password="{quoted[1]}";',
+            f'username="{user}" password="{password}";',
         }
     return options
-
-
-def _required(credentials: Credentials | None) -> tuple[str, str]:
-    if credentials is None:
-        raise ServiceError(
-            "Kafka asks for a user and a password, and none are set.",
-            "Set FINK_KAFKA_USERNAME and FINK_KAFKA_PASSWORD (output: FINK_DISTRIBUTION_…) in the environment.",
-        )
-    return credentials.username, credentials.password
 
 
 def wait_for_kafka(options: dict[str, str], stop: threading.Event, say: Say) -> bool:

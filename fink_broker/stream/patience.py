@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fink_broker.errors import ArchiveAway
+from fink_broker.metrics.registry import hbase_numbers
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Patience:
             except ArchiveAway as error:
                 self._say(f"waiting for HBase ({error.message})")
                 log.warning("%s", error)
+                hbase_numbers().waits.inc()
                 if self._stop.wait(pause):
                     raise Stopped from error
                 pause = min(2 * pause, LONGEST_PAUSE)

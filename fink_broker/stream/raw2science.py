@@ -107,6 +107,7 @@ class Raw2Science:
             details={
                 "cuts": cuts,
                 **{kind: self._counted(done, kind) for kind in OUTCOMES},
+                "module_ms": {name: round(1000 * spent, 3) for name, spent in done.seconds.items()},
                 "schema": self._schema_name(done),
             },
         )

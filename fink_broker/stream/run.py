@@ -8,6 +8,7 @@ from typing import Protocol
 
 from fink_broker.archive import Layout
 from fink_broker.config import Config
+from fink_broker.stream.progress import progress_counted
 from fink_broker.stream.query import Job, Supervisor
 from fink_broker.stream.session import open_session
 from fink_broker.stream.warmup import Warm, warm_up
@@ -22,5 +23,6 @@ def run_job(job: StreamingJob, config: Config, stop: threading.Event, say: Calla
     say("starting Spark")
     spark = open_session(config, job.name)
     warm_up(job, spark, config, stop, say)
-    Supervisor(job, config, Layout(config.storage.online).checkpoint(job.name), stop, say).run(spark)
+    with progress_counted(spark, rows=job.input_in_checkpoint):
+        Supervisor(job, config, Layout(config.storage.online).checkpoint(job.name), stop, say).run(spark)
     spark.stop()

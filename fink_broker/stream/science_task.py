@@ -71,15 +71,32 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """What a task did: alerts dropped by each cut, outcomes by kind and module, and the schema it wrote."""
+    """What a task did.
+
+    Parameters
+    ----------
+    cuts : Counter
+        Alerts dropped by each cut.
+    outcomes : Counter
+        Alerts by kind of outcome and module.
+    schemas : frozenset of bytes
+        The schemas it wrote.
+    seconds : dict
+        Time each module took.
+    """
 
     cuts: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     schemas: frozenset[bytes] = frozenset()
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def __add__(self, other: Done) -> Done:
-        """Return what both did."""
-        return Done(self.cuts + other.cuts, self.outcomes + other.outcomes, self.schemas | other.schemas)
+        """Return what both did; tasks run side by side, so their seconds are of processors, not of the clock."""
+        seconds = {
+            name: self.seconds.get(name, 0.0) + other.seconds.get(name, 0.0)
+            for name in {**self.seconds, **other.seconds}
+        }
+        return Done(self.cuts + other.cuts, self.outcomes + other.outcomes, self.schemas | other.schemas, seconds)
 
 
 def split(files: Sequence[DataFile], tasks: int) -> list[tuple[DataFile, ...]]:
@@ -100,13 +117,14 @@ def run_task(task: Task) -> Done:
     """Cut, classify, write; return what was done."""
     config, pipeline = _ready(task.settings)
     table = AlertTable(task.source)
-    done = Done()
+    done, before = Done(), dict(pipeline.seconds)
     with _Writer(task) as writer:
         for alerts in _chunks(table, task.files, config.science.batch_alerts):
             cut = failed_cut(alerts, config.quality)
             enriched = enrich(alerts.filter(pc.is_null(cut)), pipeline)
             writer.write(enriched)
             done += Done(Counter(cut.drop_null().to_pylist()), _outcomes(enriched), frozenset({_described(enriched)}))
+    done += Done(seconds={name: spent - before.get(name, 0.0) for name, spent in pipeline.seconds.items()})
     _spare_worker()
     return done
 

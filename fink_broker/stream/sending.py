@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from fink_broker.metrics.registry import sending_numbers
 from fink_broker.stream.kafka_io import MAX_MESSAGE_BYTES, answer_of
 
 #: topic → partition → offset
@@ -63,6 +64,7 @@ class Sender:
         self._stop = stop
         self._patience = STOP_SECONDS
         self._error: KafkaError | None = None
+        self._numbers = sending_numbers()
         self.ends: Ends = {}
         self._producer = Producer(
             {
@@ -102,6 +104,8 @@ class Sender:
                 self._producer.produce(
                     topic, value, key, partition=partition, headers=headers, on_delivery=self._delivered
                 )
+                self._numbers.messages.inc()
+                self._numbers.size.inc(len(value))
                 self._producer.poll(0)
                 return
             except BufferError:

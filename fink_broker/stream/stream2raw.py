@@ -27,7 +27,7 @@ from fink_broker.alert.schema import ztf_reading_schema
 from fink_broker.alert.survey import SURVEYS, Survey
 from fink_broker.archive import AlertTable, Commit, DataFile, Layout
 from fink_broker.config import Config
-from fink_broker.config.secrets import kafka_credentials
+from fink_broker.config.kafka_access import input_access
 from fink_broker.stream import kafka_io
 from fink_broker.stream.columns import ADDED_COLUMNS
 from fink_broker.stream.decode import (
@@ -79,16 +79,7 @@ class Stream2Raw:
 
     def wait_for_input(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
         """Wait until the input Kafka answers."""
-        return kafka_io.wait_for_kafka(
-            kafka_io.client_options(
-                self.config.input_servers,
-                self.config.kafka.security_protocol,
-                self.config.kafka.sasl_mechanism,
-                kafka_credentials(os.environ),
-            ),
-            stop,
-            say,
-        )
+        return kafka_io.wait_for_kafka(input_access(self.config, os.environ), stop, say)
 
     def warm_up(self, spark: SparkSession, folder: Path) -> None:
         """Decode a blank packet."""
@@ -111,12 +102,7 @@ class Stream2Raw:
     def source(self, spark: SparkSession) -> DataFrame:
         """Return the stream of Kafka messages."""
         kafka = self.config.kafka
-        connection = kafka_io.spark_options(
-            self.config.input_servers,
-            kafka.security_protocol,
-            kafka.sasl_mechanism,
-            kafka_credentials(os.environ),
-        )
+        connection = kafka_io.spark_options(input_access(self.config, os.environ))
         return (
             spark.readStream.format("kafka")
             .options(**connection)

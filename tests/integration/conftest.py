@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from api import served_archive  # noqa: F401 - a fixture
+from browser import browser, context, visit, web  # noqa: F401 - fixtures
 from fink_client import FinkClient
 from pipeline import create_topic
 from rich.console import Console

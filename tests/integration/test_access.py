@@ -19,7 +19,7 @@ from pipeline import create_topic
 from rich.console import Console
 
 from fink_broker.config.model import Config, DistributionConfig, KafkaConfig, StorageConfig
-from fink_broker.errors import ServiceError, UsageError
+from fink_broker.errors import ConfigError, ServiceError, UsageError
 from fink_broker.notify.template import Template
 from fink_broker.notify.webhook import Webhook
 from fink_broker.service import java_parts
@@ -210,7 +210,7 @@ def test_who_is_no_administrator_cannot_look_at_users_or_change_them(access: Acc
         KafkaUsers(config, environ)
     with pytest.raises(ServiceError, match="refuses the broker's own user and password"):
         KafkaUsers(config, environ | {"FINK_DISTRIBUTION_PASSWORD": "wrong-password"})
-    with pytest.raises(ServiceError, match="asks for a user and a password, and none are set"):
+    with pytest.raises(ConfigError, match="is SASL_PLAINTEXT, but no user and password are set"):
         KafkaUsers(config, {})
 
 

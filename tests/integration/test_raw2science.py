@@ -115,6 +115,12 @@ def test_what_became_of_each_alert_is_counted(whole_night):
         for commit in whole_night.science.science.log.read_all():
             counted.update(commit.details[kind])
         assert counted == Counter(name for row in rows for name in row[column])
+    spent = Counter()
+    for commit in whole_night.science.science.log.read_all():
+        spent.update(commit.details["module_ms"])
+        assert all(milliseconds >= 0 for milliseconds in commit.details["module_ms"].values())
+    assert set(spent) == set(whole_night.science.modules)
+    assert all(milliseconds > 0 for milliseconds in spent.values())
     skipped = Counter(name for row in rows for name in row["science_skipped"])
     assert skipped["microlensing"] > skipped["supernnova"] > 100
 

@@ -109,6 +109,23 @@ class Archive:
         ranges = [keys.object_range(name) for name in sorted(set(object_ids), reverse=True)]
         return newest_of(self._newest_first(ranges), self.schemas, self._by_keys, columns, ordering=ordering, most=most)
 
+    def latest_by_name(self, beginning: str, most: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the latest alert of objects whose names begin so, the last name first.
+
+        One look into the table an object, however many alerts the objects have, and however many objects there are.
+        """
+        left, rows = keys.object_range(beginning), list[Row]()
+        while len(rows) < most:
+            newest_first = self.store.scan(self.name(""), left, [ALERT_CELL], reverse=True, page=1)
+            found = next(newest_first, None)
+            if found is None:
+                break
+            rows.append(found)
+            left = KeyRange(left.start, keys.one_object(keys.split_key(found[0])[0]).start)
+            if left.empty:
+                break
+        return self._unpacked(rows, columns)
+
     def latest_alert(self, object_id: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the latest alert of one object, or no row."""
         newest_first = self.store.scan(self.name(""), keys.one_object(object_id), [ALERT_CELL], reverse=True, page=1)

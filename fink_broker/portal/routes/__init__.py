@@ -9,6 +9,7 @@ from fink_broker.portal.route import Generation, Route
 #: files of this folder, in the order of the documentation
 SUBJECTS = (
     "objects",
+    "names",
     "conesearch",
     "latests",
     "cutouts",

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from fink_broker.config import Config
-from fink_broker.config.secrets import distribution_credentials
+from fink_broker.config.kafka_access import output_access
 from fink_broker.errors import ServiceError, UsageError
 from fink_broker.stream import kafka_io
 from fink_broker.stream.kafka_io import Say
@@ -60,12 +60,7 @@ class TransferTopics:
 
     def __init__(self, config: Config, stop: threading.Event, say: Say) -> None:
         settings = config.distribution
-        self.options = kafka_io.client_options(
-            config.output_servers,
-            settings.security_protocol,
-            settings.sasl_mechanism,
-            distribution_credentials(os.environ),
-        )
+        self.options = output_access(config, os.environ)
         self.compression = settings.compression
         self._replication = settings.replication
         self._stop, self._say = stop, say

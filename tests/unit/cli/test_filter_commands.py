@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fink_broker.archive import AlertTable, Commit, DataFile
+from fink_broker.archive.promised import promised_schema
 from fink_broker.cli import filter_explain, filter_list, main
 from fink_broker.cli.filter_app import filter_app
-from fink_broker.cli.filter_lookup import promised_schema
 from fink_broker.errors import FinkError
 from fink_broker.filters.topics_file import read_topics
 from fink_broker.science.testing import offline_config

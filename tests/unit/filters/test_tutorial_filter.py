@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fink_broker.archive import AlertTable, Commit, DataFile
-from fink_broker.cli.filter_lookup import promised_schema
+from fink_broker.archive.promised import promised_schema
 from fink_broker.science.testing import offline_config
 from fink_broker.simulate.sources import open_source
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from fink_broker.alert.survey import ZTF
 from fink_broker.config.model import Config, KafkaConfig
 from fink_broker.errors import ConfigError, DataError
+from fink_broker.monitor import checkstream
 from fink_broker.monitor.checkstream import StreamCheck, run
 from fink_broker.monitor.messages import Look, decode, look
 from fink_broker.monitor.readable import describe_alert, light_curve
@@ -173,6 +174,7 @@ def test_rates_are_those_since_the_last_report() -> None:
     tally.versions[b"schema"] = "3.3"
     lines = report.lines(2.0, {place: 110, ("new", 0): 70}, {place[0]: {0: 7, 1: 1}})
     assert lines[0] == "arriving 5.0 messages/s, read 1.0 messages/s, 0.25 MB/s, total 3, behind by 8"
+    assert (report.arriving, report.read, report.behind) == (5.0, 1.0, 8)
     assert lines[1] == "  schema versions: 3.3 2; formats: container 2, unreadable 1"
     assert lines[2] == "  behind by partition: ztf_20231018_programid1 [0:7 1:1]"
 
@@ -186,8 +188,20 @@ def mock_kafka() -> Iterator[tuple[Producer, str]]:
     producer.flush(5)
 
 
-def test_the_service_tells_what_flows(mock_kafka: tuple[Producer, str]) -> None:
+class Told:
+    """Stands for the numbers the dashboard finds; keeps all there ever were."""
+
+    def __init__(self) -> None:
+        self.rates: list[tuple[float, float, int]] = []
+
+    def tell(self, arriving: float, read: float, behind: int) -> None:
+        self.rates.append((arriving, read, behind))
+
+
+def test_the_service_tells_what_flows(mock_kafka: tuple[Producer, str], monkeypatch: pytest.MonkeyPatch) -> None:
     producer, servers = mock_kafka
+    numbers = Told()
+    monkeypatch.setattr(checkstream, "stream_numbers", lambda: numbers)
     screen, said, stop = io.StringIO(), [], threading.Event()
     config = Config(kafka=KafkaConfig(servers=servers, topic=r"ztf_\d{8}_programid1"))
     check = StreamCheck(config, said.append, Console(file=screen, soft_wrap=True, markup=False))
@@ -207,6 +221,9 @@ def test_the_service_tells_what_flows(mock_kafka: tuple[Producer, str]) -> None:
         stop.set()
         thread.join(10)
     assert not thread.is_alive()
+    assert numbers.rates[0] == (0.0, 0.0, 0), "no topic, no messages"
+    assert max(read for _, read, _ in numbers.rates) > 0
+    assert numbers.rates[-1][2] == 0
     told = screen.getvalue()
     assert "formats: container 4, schema in key 1, unreadable 1" in told
     assert "schema versions: 4.02 5" in told

@@ -57,7 +57,9 @@ def write(config: Config, *names: str, more: str = "", per_minute: int = 30) -> 
         f"per_minute = {per_minute}\n"
         for name in names
     ]
-    Path(config.filters.file).write_text("\n".join(tables) + more)
+    whole = Path(config.filters.file).with_suffix(".whole")
+    whole.write_text("\n".join(tables) + more)
+    whole.replace(config.filters.file)  # at once: the service may look at any moment
 
 
 def running(service: Notifier) -> dict[str, int]:

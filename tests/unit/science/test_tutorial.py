@@ -50,6 +50,7 @@ def test_every_file_and_command_of_the_tutorial(tmp_path: Path) -> None:
         "FINK_HOME": str(tmp_path),
         "FINK__CROSSMATCH__SIMBAD": '["none"]',
         "COLUMNS": "120",
+        "PYTEST_ADDOPTS": "-p no:dash",  # dash brings a plugin of its own, of which pytest warns
     }
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

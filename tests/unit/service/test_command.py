@@ -13,6 +13,7 @@ import pytest
 
 from fink_broker import __version__
 from fink_broker.cli import main
+from fink_broker.metrics.sample import ServiceSample, host_name
 from fink_broker.service.state import Process, ServiceState, StateStore
 
 NOTHING_RUNS = [
@@ -48,7 +49,7 @@ def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0] == "Handle Kafka stream received by Apache Spark"
     assert lines[-2:] == [
         "Available services are: kafka, hbase, simulator, checkstream, stream2raw, raw2science, distribution, archive, "
-        "notifier, api",
+        "notifier, api, portal, dashboard",
         "Typical configuration would be ${FINK_HOME}/conf/fink.conf",
     ]
     for word in ("fink init", "fink start <service> -h", "fink stop", "fink show", "fink logs", "fink demo"):
@@ -126,16 +127,20 @@ def test_show_names_the_running_and_the_dead(store: StateStore, capsys: pytest.C
     ]
 
 
-def test_stop_with_nothing_running(store: StateStore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stop_with_nothing_running(home: Path, store: StateStore, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stop", "kafka"]) == 0
     assert main(["stop"]) == 0
     assert capsys.readouterr().out.splitlines() == ["No fink kafka service to stop", "No fink service to stop"]
     store.write(dead("kafka"))
+    sample = home / "online" / ServiceSample("kafka", host_name(), 7, 1.0, 2.0, ended=3.0, reason="It broke.").path
+    sample.parent.mkdir(parents=True)
+    sample.touch()
     assert main(["stop", "all"]) == 0
     printed = capsys.readouterr()
     assert printed.out.splitlines() == ["No fink service to stop"]
     assert "kafka had died: Port 9092 is taken." in printed.err
     assert store.read("kafka") is None, "what was told need not be told again"
+    assert not sample.exists(), "nor by the dashboard"
 
 
 def sleeping(store: StateStore, code: str) -> subprocess.Popen[bytes]:

@@ -25,7 +25,18 @@ def state(name: str) -> ServiceState:
 def test_feeders_end_first_and_servers_last() -> None:
     groups = in_stop_order([state(name) for name in SERVICES])
     assert [[each.name for each in group] for group in groups] == [
-        ["simulator", "checkstream", "stream2raw", "raw2science", "distribution", "archive", "notifier", "api"],
+        [
+            "simulator",
+            "checkstream",
+            "stream2raw",
+            "raw2science",
+            "distribution",
+            "archive",
+            "notifier",
+            "portal",
+            "api",
+            "dashboard",
+        ],
         ["hbase", "kafka"],
     ]
     assert sorted((*STOP_ORDER, *SERVERS)) == sorted(SERVICES), "each service has its place"

@@ -20,8 +20,9 @@ from rich.console import Console
 
 from fink_broker.config.model import Config, LogConfig, StorageConfig, StreamConfig
 from fink_broker.errors import DataError, JavaMissing, ServiceError
-from fink_broker.service.catalogue import EntryPoint, Service
-from fink_broker.service.runner import check_free_space, run_service
+from fink_broker.metrics.reading import read_samples
+from fink_broker.service.catalogue import SERVICES, EntryPoint, Service
+from fink_broker.service.runner import READERS, check_free_space, check_ready, run_service
 from fink_broker.service.state import ServiceState, StateStore
 
 Say = Callable[[str], None]
@@ -74,6 +75,8 @@ def test_a_service_that_is_done(run: Callable[..., int], tmp_path: Path) -> None
     assert end.ended is not None
     assert end.command == ["fink", "start", "fake"]
     assert "serving" in Path(end.log).read_text()
+    (sample,) = read_samples(Config(storage=StorageConfig(state=tmp_path, online=str(tmp_path / "online"))))
+    assert (sample.name, sample.up, sample.reason, sample.ended is not None) == ("fake", True, "done", True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -149,6 +152,9 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     config = Config(storage=StorageConfig(state=tmp_path / "new" / "state", online="hdfs://x/y", min_free_gib=2))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10 << 30, 9 << 30, 1 << 30))
     with pytest.raises(ServiceError, match=r"has 1\.00 GiB free, less than storage\.min_free_gib = 2"):
-        check_free_space(config)
+        check_ready(SERVICES["distribution"], config, Console(quiet=True))
+    assert set(SERVICES) >= READERS
+    for name in READERS:  # who only reads starts: it shows that the disk is full
+        check_ready(SERVICES[name], config, Console(quiet=True))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10 << 30, 7 << 30, 3 << 30))
     check_free_space(config)

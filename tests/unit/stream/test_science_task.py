@@ -13,7 +13,7 @@ from fink_broker.archive.commits import DataFile
 from fink_broker.config.model import Config, QualityConfig, ScienceConfig
 from fink_broker.science.testing import offline_config
 from fink_broker.stream import science_task
-from fink_broker.stream.science_task import Task, run_task, split
+from fink_broker.stream.science_task import Done, Task, run_task, split
 
 NIGHT = "20240101"
 
@@ -56,6 +56,7 @@ def test_files_are_gathered_and_every_alert_is_there_once(tmp_path):
     (table,) = written(tmp_path)
     assert sorted(table["candid"].to_pylist()) == list(range(70))
     assert done.cuts == {"rb": 5}
+    assert done.seconds["nalerthist"] > 0
     assert set(table["nalerthist"].to_pylist()) == {1}
 
 
@@ -100,3 +101,16 @@ def test_files_are_split_by_night_and_size():
     assert sorted(sum(file.rows for file in group) for group in groups) == [7, 110, 110]
     assert {file for group in groups for file in group} == set(files)
     assert all(len({file.partition for file in group}) == 1 for group in groups)
+
+
+def test_seconds_of_tasks_add_up():
+    both = Done(seconds={"a": 1.0, "b": 2.0}) + Done(seconds={"b": 0.5, "c": 0.25}) + Done()
+    assert both.seconds == {"a": 1.0, "b": 2.5, "c": 0.25}
+    assert Done().seconds == {}
+
+
+def test_a_worker_tells_only_of_the_time_of_its_task(tmp_path):
+    job = task(tmp_path, alerts(0, 30))
+    _, pipeline = science_task._ready(job.settings)
+    pipeline.seconds["nalerthist"] += 1000.0  # of earlier tasks of this worker
+    assert 0 < run_task(job).seconds["nalerthist"] < 500

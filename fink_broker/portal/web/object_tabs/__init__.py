@@ -1,0 +1,1 @@
+"""The tabs of the object page, one module each."""

@@ -1,0 +1,1 @@
+"""What a search found: as cards, as a table, on the sky."""
