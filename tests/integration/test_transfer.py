@@ -349,8 +349,10 @@ def test_while_kafka_is_away_it_waits(alerts: pa.Table, tmp_path: Path) -> None:
             server.wait_until_up(threading.Event())
             admin = AdminClient({"bootstrap.servers": server.servers})
             consumer = Consumer({"bootstrap.servers": server.servers, "group.id": "watching", "log_level": 0})
-            until(lambda: messages_in(admin, topic, consumer) > 100, "some are sent")
+            until(lambda: running.done() or messages_in(admin, topic, consumer) > 100, "some are sent")
             consumer.close()
+            if running.done():
+                running.result()  # which says why
             os.kill(server.pid, signal.SIGKILL)
             assert not running.done()
             time.sleep(3)

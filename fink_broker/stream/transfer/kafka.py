@@ -34,7 +34,8 @@ _PASSING = (
 )
 
 _SETTLED_SECONDS = 1.0
-_KNOWN_SECONDS = 10.0
+_ANSWER_SECONDS = 15.0
+_KNOWN_SECONDS = 30.0
 _PIECE_SECONDS = 0.5
 _GONE_SECONDS = 30.0
 _Answer = TypeVar("_Answer")
@@ -148,6 +149,8 @@ class TransferTopics:
                 **self.options,
                 "log_level": 0,
                 "enable.idempotence": True,
+                "enable.gapless.guarantee": True,
+                "max.in.flight": 1,  # as in NumberedSender: the topic was just made
                 "message.timeout.ms": 0,
                 "message.max.bytes": kafka_io.MAX_MESSAGE_BYTES,
                 "compression.type": self.compression,
@@ -201,7 +204,9 @@ class TransferTopics:
 
         def ask() -> list[int]:
             answers = admin.list_offsets(asked, request_timeout=10)
-            found = {place.partition: answer.result(timeout=15).offset for place, answer in answers.items()}
+            found = {
+                place.partition: kafka_io.answer_of(answer, _ANSWER_SECONDS).offset for place, answer in answers.items()
+            }
             return [found[number] for number in range(partitions)]
 
         return self._patiently(ask, topic)

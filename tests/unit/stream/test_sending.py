@@ -111,7 +111,9 @@ def test_what_time_does_not_mend_ends_the_job(code):
         Distribution._must_pass(KafkaError(code))
 
 
-@pytest.mark.parametrize("code", [KafkaError._ALL_BROKERS_DOWN, KafkaError._MSG_TIMED_OUT, KafkaError._FATAL])
+@pytest.mark.parametrize(
+    "code", [KafkaError._ALL_BROKERS_DOWN, KafkaError._MSG_TIMED_OUT, KafkaError._FATAL, KafkaError._NOENT]
+)
 def test_what_may_pass_is_waited_out(code):
     Distribution._must_pass(KafkaError(code))
 
