@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, expect, sync_playwright
 from web_portal import ServedPortal, served_portal
 from web_sky import fill_web_archive, web_archive
 
@@ -31,6 +31,9 @@ _FLAGS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
+#: what a page is given for anything that is expected of it (ms): other tests are at work on the same cores
+_PATIENCE = 15_000
+expect.set_options(timeout=_PATIENCE)
 
 _SETTLED = """() => Promise.allSettled(document.getAnimations()
     .filter(each => each.effect && each.effect.getTiming().iterations !== Infinity).map(each => each.finished))"""
@@ -133,7 +136,7 @@ def web(
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Return a browser session without a past."""
     fresh = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    fresh.set_default_timeout(15_000)
+    fresh.set_default_timeout(_PATIENCE)
     yield fresh
     fresh.close()
 

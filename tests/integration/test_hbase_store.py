@@ -104,7 +104,7 @@ def test_connections_that_break_are_replaced_also_in_the_middle_of_a_scan(hbase,
     started = time.monotonic()
     with pytest.raises(ArchiveAway, match=f"{relay.address}.*fink start hbase"):
         store.get(table, [b"k00001"])
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_a_server_that_is_gone_is_passed_over(hbase, table):
@@ -142,7 +142,7 @@ def test_a_database_that_hangs_is_away_within_the_time_allowed_and_back_after(hb
             started = time.monotonic()
             with pytest.raises(ArchiveAway, match=r"within 1\.5 s"):
                 ask()
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 5
     finally:
         os.kill(master, signal.SIGCONT)
     deadline = time.monotonic() + 30
