@@ -95,7 +95,7 @@ def serving(pages: Callable[[Request], Page]) -> Iterator[Outside]:
         server.server_close()
 
 
-def config_for(url: str, seconds: float = 1.0) -> Config:
+def config_for(url: str, seconds: float = 10.0) -> Config:
     """Return a configuration whose services are all at one address."""
     urls = {f"{name}_url": f"{url}/{name}" for name in ("sesame", "quaero", "miriade", "gracedb")}
     return Config(api=ApiConfig(service_seconds=seconds, **urls))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -238,7 +239,7 @@ def test_a_rule_that_would_take_too_long_is_switched_off_before_it_does() -> Non
     with Engine(filters, function_seconds=0.5) as engine:
         found = by_name(engine.judge(alerts()))
         assert found["slow"].failed.all()
-        assert "it would take 1.0 s on a batch of 100 alerts, more than 0.5 s" in engine.off["slow"]
+        assert re.search(r"it would take 1\.\d s on a batch of 100 alerts, more than 0\.5 s", engine.off["slow"])
         assert seen.count(LENGTH) == 1  # the broker's own rule is not tried
 
 

@@ -77,7 +77,7 @@ def outside() -> Iterator[Outside]:
 
 @pytest.fixture
 def api(archive: Archive, outside: Outside) -> Api:
-    return Api(archive, open_providers(config_for(outside.url, 0.5), FETCHER))
+    return Api(archive, open_providers(config_for(outside.url), FETCHER))
 
 
 def values(rows: list[dict[str, Any]], name: str) -> list[Any]:

@@ -74,7 +74,7 @@ def outside() -> Iterator[Outside]:
 
 @pytest.fixture
 def api(archive: Archive, outside: Outside) -> Api:
-    return Api(archive, open_providers(config_for(outside.url, 0.5), FETCHER))
+    return Api(archive, open_providers(config_for(outside.url), FETCHER))
 
 
 @pytest.fixture(scope="module")

@@ -132,7 +132,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def host(server: Server, **settings: object) -> XMatchHost:
-    values = {"service_url": server.url, "connect_seconds": 0.5, "read_seconds": 0.3, "pause_seconds": 60.0}
+    values = {"service_url": server.url, "connect_seconds": 5.0, "read_seconds": 5.0, "pause_seconds": 60.0}
     return XMatchHost(CrossmatchConfig(**(values | settings)))
 
 
@@ -209,7 +209,7 @@ def test_the_cache_is_bounded_and_drops_the_least_used(server: Server) -> None:
 )
 def test_could_not_ask_is_told_from_nothing_there(server: Server, reply: Reply, label: str, requests: int) -> None:
     server.replies = [reply]
-    service = client(server)
+    service = client(server, read_seconds=0.3 if reply in (sleeps, trickles) else 5.0)
     assert labels(service) == [label] * 3
     assert len(server.forms) == requests
     assert service.failures == {label: 1, "positions": 3}
@@ -222,15 +222,15 @@ def test_a_second_try_may_succeed(server: Server) -> None:
 
 def test_a_failed_service_is_left_alone_then_asked_once(server: Server) -> None:
     server.replies = [status(500)]
-    service = client(server, pause_seconds=0.3)
+    service = client(server, pause_seconds=1.0)
     labels(service)
     tries = len(server.forms)
     assert labels(service) == ["Fail 500"] * 3
     assert len(server.forms) == tries
-    time.sleep(0.35)
+    time.sleep(1.05)
     labels(service)
     assert len(server.forms) == tries + 1
-    time.sleep(0.35)
+    time.sleep(1.05)
     server.replies = [well_behaved]
     assert labels(service) == ["QSO", "EB*, or so", "Unknown"]
 
@@ -280,7 +280,7 @@ def test_the_tables_of_a_batch_are_asked_together_and_each_once(server: Server) 
         well_behaved(handler, form)
 
     server.replies = [slow]
-    at_host = host(server, read_seconds=5.0, cache_positions=0)
+    at_host = host(server, cache_positions=0)
     services = [at_host.table(table) for table in TABLES]
     assert [ask(service).known[0] for service in services] == [True] * 4
     assert most == 4
@@ -307,7 +307,7 @@ def test_a_table_that_fails_leaves_the_others(server: Server) -> None:
 
 
 def test_an_outage_is_waited_for_once(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    at_host = host(server, pause_seconds=0.4)
+    at_host = host(server, pause_seconds=5.0)
     services = [at_host.table(table) for table in TABLES]
     server.close()
     for service in services:
@@ -320,10 +320,10 @@ def test_what_went_without_an_answer_is_told_when_the_service_is_back(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.replies = [status(500), well_behaved]
-    service = client(server, retries=0, pause_seconds=0.1)
+    service = client(server, retries=0, pause_seconds=0.5)
     labels(service)
     labels(service)
-    time.sleep(0.15)
+    time.sleep(0.55)
     assert labels(service)[0] == "QSO"
     assert caplog.messages[-1] == "CDS X-Match (simbad) answers again; 6 positions went without"
 
