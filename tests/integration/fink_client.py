@@ -1,28 +1,25 @@
 """The real fink-client from the package index, each version in an environment of its own, run as users run it.
 
-What they are made of is pinned in ``fink-client-<version>.txt``; they are built once and kept in
-``$FINK_TEST_CACHE`` or ``~/.cache/fink_broker_tests``. To build one takes 12 s (7.2, 4.4: 205 MB) to a minute
-(12.3.0: 763 MB, 9.2: 562 MB). Run as a program it builds all that are not there yet, so that no test has to wait::
-
-    python tests/integration/fink_client.py
+What they are made of is pinned in ``fink-client-<version>.txt``; `environments` builds and keeps them.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import environments
+from environments import NoPackages
+
+__all__ = ["TRANSFER_VERSIONS", "VERSIONS", "FinkClient", "NoPackages", "Outcome", "environment"]
 
 #: the generations of fink-client people use; the last two have no environment for transfers
 VERSIONS = ("12.3.0", "9.2", "7.2", "4.4")
@@ -46,43 +43,15 @@ consumer.close()
 """
 
 
-class NoPackages(Exception):
-    """The package index did not give what the environment needs."""
-
-
 def environment(version: str) -> Path:
     """Return the folder of programs of one fink-client version, installed now if it was not yet.
 
     Raises
     ------
     NoPackages
-        With what pip said.
+        With what the installer said.
     """
-    cache = Path(os.environ.get("FINK_TEST_CACHE") or Path.home() / ".cache" / "fink_broker_tests")
-    cache.mkdir(parents=True, exist_ok=True)
-    pins = Path(__file__).with_name(f"fink-client-{version}.txt")
-    folder = cache / f"fink-client-{version}-{hashlib.sha256(pins.read_bytes()).hexdigest()[:8]}"
-    complete = folder / "complete"
-    with (cache / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            # the pinned sets were run on this version of Python, the oldest the broker itself runs on
-            ours = sys.executable if sys.version_info[:2] == (3, 11) else None
-            python = ours or shutil.which("python3.11") or sys.executable
-            _build(version, python, "-m", "venv", "--without-pip", str(folder))
-            # our own pip fills it; what is never imported need not be compiled
-            pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"]
-            options = ["--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"]
-            _build(version, *pip, *options, "-r", str(pins))
-            complete.touch()
-    return folder / "bin"
-
-
-def _build(version: str, *command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise NoPackages(f"fink-client {version} cannot be installed: {(done.stderr or done.stdout).strip()[-500:]}")
+    return environments.environment(f"fink-client-{version}")
 
 
 @dataclass(frozen=True)
@@ -251,8 +220,3 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
 def _text(file: Path) -> str:
     """Return what was written so far; it may end within a character."""
     return file.read_text(errors="replace")
-
-
-if __name__ == "__main__":
-    for each in VERSIONS:
-        environment(each)

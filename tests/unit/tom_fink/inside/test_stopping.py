@@ -1,0 +1,90 @@
+"""Ctrl-C and SIGTERM, in a process of its own for each case."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import tom_fink
+
+BEGIN = """
+import signal, sys, threading
+from tom_fink.stopping import Stopping
+
+stopping, stop, begun, go_on = Stopping(), threading.Event(), threading.Event(), threading.Event()
+{before}
+stopping.install()
+
+def listen():
+    with stopping.listening(stop):
+        begun.set()
+        stop.wait()
+        print("told to stop", flush=True)
+        if {waits}:
+            go_on.wait()
+        print("alert in hand is done", flush=True)
+
+thread = threading.Thread(target=listen)
+"""
+LISTENS = "thread.start(); begun.wait(); print('ready', flush=True)"
+
+
+def process(end: str, *, before: str = "", waits: bool = False) -> subprocess.Popen[str]:
+    script = BEGIN.format(before=before, waits=waits) + textwrap.dedent(end)
+    folder = Path(tom_fink.__file__).parents[1]
+    started = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
+    )
+    assert started.stdout.readline() == "ready\n"
+    return started
+
+
+def ended(started: subprocess.Popen[str]) -> tuple[int, str]:
+    printed, complained = started.communicate(timeout=10)
+    assert "Traceback" not in complained
+    return started.returncode, printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("main", ["", "\nthreading.Event().wait()"], ids=["main thread is done", "main thread waits"])
+def test_the_alert_in_hand_is_done_and_the_process_ends_well(number: signal.Signals, main: str) -> None:
+    started = process(LISTENS + main)
+    started.send_signal(number)
+    assert ended(started) == (0, "told to stop\nalert in hand is done\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_ends_it_at_once(number: signal.Signals) -> None:
+    started = process(LISTENS, waits=True)
+    started.send_signal(number)
+    assert started.stdout.readline() == "told to stop\n"
+    started.send_signal(number)
+    assert ended(started) == (-number, "")
+
+
+def test_while_others_work_the_signal_is_handed_on_when_ours_is_done() -> None:
+    started = process("threading.Thread(target=go_on.wait).start()\n" + LISTENS)
+    started.send_signal(signal.SIGTERM)
+    assert ended(started) == (-signal.SIGTERM, "told to stop\nalert in hand is done\n")
+
+
+def test_while_nothing_listens_a_signal_does_what_it_did() -> None:
+    before = "signal.signal(signal.SIGTERM, lambda *_: (print('mine', flush=True), go_on.set()))"
+    started = process("print('ready', flush=True); go_on.wait()", before=before)
+    started.send_signal(signal.SIGTERM)
+    assert ended(started) == (0, "mine\n")
+
+
+def test_outside_the_main_thread_signals_are_left_alone() -> None:
+    end = """
+    other = Stopping()
+    made = threading.Thread(target=other.install); made.start(); made.join()
+    assert signal.getsignal(signal.SIGTERM) == stopping._on_signal
+    assert other._previous == {}
+    print('ready', flush=True)
+    """
+    assert ended(process(end)) == (0, "")
