@@ -110,15 +110,19 @@ def demo(
     ] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many alerts.")] = 1000,
     rate: Annotated[float, typer.Option(min=0, help="Alerts per second; 0: as fast as it goes.")] = 20.0,
+    *,
     open_pages: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the portal and the dashboard in a browser at the end.")
     ] = True,
+    with_tom: Annotated[
+        bool, typer.Option("--with-tom", help="Also run a TOM; at first use its environment (0.7 GB) is built.")
+    ] = False,
     conf: Conf = None,
 ) -> int:
     """Run a night from Kafka to Kafka, and onto the portal and the dashboard, on this machine."""
     from fink_broker.cli.demo import demo as run  # noqa: PLC0415
 
-    return run(source, limit, rate, conf, opens_pages=open_pages)
+    return run(source, limit, rate, conf, opens_pages=open_pages, with_tom=with_tom)
 
 
 @config_app.command("show")

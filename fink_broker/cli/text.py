@@ -15,7 +15,7 @@ Usage:
   fink show                                list the running services, and those that died
   fink logs <service> [-f] [-n N]          print the log of a service
   fink config show [-c CONF]               print the configuration in force and where each value comes from
-  fink demo [--source PATH | synthetic] [--limit N] [--rate R]
+  fink demo [--source PATH | synthetic] [--limit N] [--rate R] [--with-tom]
                                            run a night from Kafka to Kafka, onto the portal and the dashboard
   fink science list | run FILE | explain CANDID | tracklets FILE
                                            the science modules: what they are, and what they say of alerts

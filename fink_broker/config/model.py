@@ -14,6 +14,7 @@ from pydantic import Field
 from fink_broker.config.archive import ApiConfig, ArchiveConfig, HBaseConfig
 from fink_broker.config.portal import DashboardConfig, PortalConfig
 from fink_broker.config.section import Section
+from fink_broker.config.tom import TomConfig
 
 Provider = Literal["service", "local", "none"]
 
@@ -321,6 +322,7 @@ class Config(Section):
     api: ApiConfig = ApiConfig()
     portal: PortalConfig = PortalConfig()
     dashboard: DashboardConfig = DashboardConfig()
+    tom: TomConfig = TomConfig()
     log: LogConfig = LogConfig()
 
     @property

@@ -20,7 +20,8 @@ _HEAD = """\
 # FINK__SECTION__KEY in the environment overrides a key. Secrets are taken from the environment only:
 # FINK_KAFKA_USERNAME, FINK_KAFKA_PASSWORD, FINK_DISTRIBUTION_USERNAME, FINK_DISTRIBUTION_PASSWORD;
 # the password of `fink user add`: FINK_USER_PASSWORD; addresses of webhooks: what the topics file names;
-# the portal's key where the API asks for keys: FINK_PORTAL_API_KEY; the token of those who may write: FINK_API_TOKEN.
+# the portal's key where the API asks for keys: FINK_PORTAL_API_KEY; the token of those who may write: FINK_API_TOKEN;
+# the password of the TOM's user admin, when it is made: FINK_TOM_PASSWORD.
 """
 _LONG_LIST = 90
 

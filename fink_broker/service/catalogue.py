@@ -192,6 +192,16 @@ SERVICES: dict[str, Service] = {
                 Argument(("--port",), "dashboard.port"),
             ),
         ),
+        Service(
+            "tom",
+            "fink_broker.service.tom.service:run",
+            "a TOM (TOM Toolkit) that makes targets with light curves of the alerts of some topics",
+            (
+                Argument(("--host",), "tom.host"),
+                Argument(("--port",), "tom.port"),
+            ),
+            kafka=("output_servers",),
+        ),
     )
 }
 

@@ -21,8 +21,8 @@ UP_SECONDS = 180.0
 LOG_LINES_OF_A_DEATH = 10
 #: feeders first, so that each service can finish what it has in hand
 STOP_ORDER = (
-    "simulator", "checkstream", "stream2raw", "raw2science", "distribution", "archive", "notifier", "portal", "api",
-    "dashboard",
+    "simulator", "checkstream", "stream2raw", "raw2science", "distribution", "archive", "notifier", "tom", "portal",
+    "api", "dashboard",
 )  # fmt: skip
 #: what the others need to finish
 SERVERS = ("hbase", "kafka")
@@ -117,11 +117,11 @@ def wait_until_all_up(
             if wait_until_up(store, name, process, seconds) is None:
                 raise ServiceError(f"{name} has not come up in {seconds:.0f} s.", f"See `fink logs {name}`.")
     except ServiceError:
-        _end_in_order(started, grace_seconds)
+        end_in_order(started, grace_seconds)
         raise
 
 
-def _end_in_order(started: Mapping[str, subprocess.Popen[bytes]], grace_seconds: float) -> None:
+def end_in_order(started: Mapping[str, subprocess.Popen[bytes]], grace_seconds: float) -> None:
     """End services, also such as have no state yet: first those that use HBase and Kafka, then these."""
     users = [process for name, process in started.items() if name not in SERVERS]
     servers = [process for name, process in started.items() if name in SERVERS]

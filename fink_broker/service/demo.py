@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import threading
 import time
@@ -16,21 +15,19 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from fink_broker.alert.survey import JD_UNIX_EPOCH, SURVEYS
 from fink_broker.config.model import Config
-from fink_broker.errors import ConfigError, ServiceError, UsageError
+from fink_broker.errors import ServiceError, UsageError
 from fink_broker.monitor import report
 from fink_broker.monitor.counts import Counts, read_counts
 from fink_broker.monitor.waiting import messages_waiting
 from fink_broker.service import catalogue, control, demo_pages, example_requests
+from fink_broker.service.demo_source import choose_topic, find_source
 from fink_broker.service.first_alert import FirstAlert, wait_for_first_alert
 from fink_broker.service.state import StateStore
+from fink_broker.service.tom import demo as demo_tom
 
 PIPELINE = ("kafka", "hbase", "stream2raw", "raw2science", "distribution", "archive", "api", "portal", "dashboard")
-ALERT_FILES = ("*.avro", "*.avro.gz", "*.tar.gz", "*.parquet")
-FETCH_SECONDS = 40.0
 FINISH_SECONDS = 180.0  # from the last alert sent to the last one accounted for
-SYNTHETIC = "synthetic"
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,8 @@ class DemoPlan:
         Configuration file for the services.
     opens_pages : bool
         Whether the portal and the dashboard are opened in a browser at the end, where there is a screen.
+    with_tom : bool
+        Whether a TOM takes in alerts of its topics; its environment is built at first use.
     """
 
     source: str
@@ -59,6 +58,12 @@ class DemoPlan:
     datasim: Path
     conf: str | None
     opens_pages: bool = True
+    with_tom: bool = False
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services it starts, beside the simulator."""
+        return (*PIPELINE, "tom") if self.with_tom else PIPELINE
 
     @property
     def conf_arguments(self) -> list[str]:
@@ -112,12 +117,14 @@ class Demo:
         stop = threading.Event()
         with self._live():
             # nothing is sent before all are up: the latency shown at the end is the stream's, not Spark's start
-            control.wait_until_all_up(self._store, started, self._config.stream.stop_grace_seconds)
+            self._wait_until_all_are_up(started)
             watcher = threading.Thread(target=wait_for_first_alert, args=(self._config, stop, self._first), daemon=True)
             watcher.start()
             self._start_simulator(source)
             self._wait_until_all_is_sent()
             self._wait_until_all_is_accounted_for()
+            if self._plan.with_tom:
+                demo_tom.wait_until_all_is_taken_in(self._config, self._store, self._look)
         stop.set()
         watcher.join()
         self._tell_first()
@@ -133,7 +140,7 @@ class Demo:
     def _start_pipeline(self) -> dict[str, subprocess.Popen[bytes]]:
         """Start all that does not run yet, at once: each job waits for Kafka by itself."""
         started = {}
-        for name in PIPELINE:
+        for name in self._plan.services:
             state = self._store.read(name)
             if state is not None and state.running:
                 continue
@@ -144,6 +151,16 @@ class Demo:
             arguments = ["--simulator"] if "input_servers" in catalogue.SERVICES[name].kafka else []
             started[name] = control.spawn(self._store, name, self._plan.conf_arguments + arguments)
         return started
+
+    def _wait_until_all_are_up(self, started: dict[str, subprocess.Popen[bytes]]) -> None:
+        """Wait for all but the TOM, whose environment may take minutes to build: alerts wait for it in Kafka."""
+        tom = started.pop("tom", None)
+        try:
+            control.wait_until_all_up(self._store, started, self._config.stream.stop_grace_seconds)
+        except ServiceError:
+            if tom is not None:
+                control.end_in_order({"tom": tom}, self._config.stream.stop_grace_seconds)
+            raise
 
     def _start_simulator(self, source: str) -> None:
         plan = self._plan
@@ -181,7 +198,7 @@ class Demo:
     def _look(self) -> None:
         """Tell of the first alert once it is there; raise ServiceError if a service has died."""
         self._tell_first()
-        for state in self._store.read_all((*PIPELINE, "simulator")):
+        for state in self._store.read_all((*self._plan.services, "simulator")):
             if state.died:
                 raise ServiceError(
                     f"{state.name} died: {state.why}", f"See `fink logs {state.name}`; `fink stop` ends all."
@@ -204,7 +221,10 @@ class Demo:
             self._tell(f"# {request.purpose}{rows}\n{request.curl}")
         self._tell("To look at it in a browser:")
         opens = self._plan.opens_pages and demo_pages.has_screen()
-        for page in demo_pages.pages(self._config, night):
+        pages = demo_pages.pages(self._config, night)
+        if self._plan.with_tom:
+            pages += demo_tom.pages(self._config)
+        for page in pages:
             shown = page.check()
             opened = opens and page.is_opened and demo_pages.open_in_browser(page.url)
             self._tell(f"# {page.purpose}: {shown}{' (opened)' if opened else ''}\n{page.url}")
@@ -233,7 +253,7 @@ class Demo:
     def _picture(self) -> Group:
         lines = [
             Text.assemble((f"{state.name:<14}", "bold"), state.doing or "starting", overflow="ellipsis", no_wrap=True)
-            for state in self._store.read_all((*PIPELINE, "simulator"))
+            for state in self._store.read_all((*self._plan.services, "simulator"))
         ]
         now, before = read_counts(self._config), self._before
         sums = {
@@ -245,55 +265,6 @@ class Demo:
         }
         lines.append(Text("alerts        " + "   ".join(f"{name} {number:,}" for name, number in sums.items())))
         return Group(*lines)
-
-
-def find_source(datasim: Path, console: Console) -> str:
-    """Return the folder of real alerts, fetching some if there are none; else the synthetic sky."""
-    if _has_alerts(datasim):
-        return str(datasim)
-    script = datasim / "download_ztf_alert_data.sh"
-    if script.is_file():
-        console.print("Fetching real alerts ...", highlight=False)
-        try:
-            subprocess.run(
-                ["bash", str(script)],
-                timeout=FETCH_SECONDS,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=True,
-            )
-        except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
-            console.print("None could be fetched: the synthetic sky stands in for them.", highlight=False)
-        if _has_alerts(datasim):
-            return str(datasim)
-    return SYNTHETIC
-
-
-def _has_alerts(folder: Path) -> bool:
-    return any(path for pattern in ALERT_FILES for path in folder.rglob(pattern))
-
-
-def choose_topic(config: Config) -> str:
-    """Return the topic the demo replays to: tonight's, for all alerts.
-
-    Stored alerts may come from many nights, and a topic for each would only be slow.
-
-    Raises
-    ------
-    ConfigError
-        If the job would not read it.
-    """
-    if config.simulator.topic:
-        return config.simulator.topic
-    tonight = SURVEYS[config.survey].input_topic(time.time() / 86_400 + JD_UNIX_EPOCH)
-    # a plain name matches itself
-    for topic in (tonight, config.kafka.topic):
-        if re.fullmatch(config.kafka.topic, topic):
-            return topic
-    raise ConfigError(
-        f"The demo cannot tell a topic that stream2raw reads: kafka.topic is {config.kafka.topic!r}.",
-        "Name one in simulator.topic.",
-    )
 
 
 def is_closed(counts: Counts) -> bool:

@@ -76,6 +76,7 @@ class DemoPage:
 
     def _look(self) -> str:
         try:
+            requests.get(self.url, timeout=ANSWER_SECONDS).raise_for_status()
             answer = requests.get(self.source, timeout=ANSWER_SECONDS)
             answer.raise_for_status()
             return self.told(answer.json())

@@ -49,7 +49,7 @@ def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0] == "Handle Kafka stream received by Apache Spark"
     assert lines[-2:] == [
         "Available services are: kafka, hbase, simulator, checkstream, stream2raw, raw2science, distribution, archive, "
-        "notifier, api, portal, dashboard",
+        "notifier, api, portal, dashboard, tom",
         "Typical configuration would be ${FINK_HOME}/conf/fink.conf",
     ]
     for word in ("fink init", "fink start <service> -h", "fink stop", "fink show", "fink logs", "fink demo"):

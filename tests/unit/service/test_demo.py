@@ -10,7 +10,8 @@ from fink_broker.archive import Commit
 from fink_broker.config.model import Config, KafkaConfig, SimulatorConfig
 from fink_broker.errors import ConfigError
 from fink_broker.monitor.counts import Counts, Stage
-from fink_broker.service.demo import choose_topic, is_closed
+from fink_broker.service.demo import is_closed
+from fink_broker.service.demo_source import choose_topic
 
 
 def test_all_alerts_go_to_a_topic_the_job_reads():

@@ -12,11 +12,21 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
+#: stands for uv: notes what it is asked to install
+FAKE_UV = """#!/bin/sh
+echo "uv $*" >>"$TOLD"
+[ ! -e "$BROKEN_UV" ] || { echo "no such certificate"; exit 2; }
+"""
 #: stands for Python: notes what it is asked to install, and answers as the fink command
 FAKE_PYTHON = f"""#!/bin/sh
 case "$1 $2" in
   "-m venv") echo venv >>"$TOLD"; mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
-  "-m pip") shift 2; echo "pip $*" >>"$TOLD"; sleep 0.3; [ ! -e "$BROKEN" ] || {{ echo "no network"; exit 1; }} ;;
+  "-m pip")
+    shift 2
+    [ "$1" != config ] || {{ echo "$PIP_SETTINGS"; exit; }}
+    echo "pip $*" >>"$TOLD"; sleep 0.3; [ ! -e "$BROKEN" ] || {{ echo "no network"; exit 1; }}
+    case "$*" in *" uv=="*) cp "$FAKE_UV" "$(dirname "$0")/uv" ;; esac ;;
+  "-m compileall") ;;
   "-m fink_broker.service.java_parts") echo java >>"$TOLD" ;;
   "-m fink_broker") shift 2; echo "FINK_HOME=$FINK_HOME $*" ;;
   *) exec {sys.executable} "$@" ;;
@@ -29,13 +39,16 @@ class Clone:
 
     def __init__(self, folder: Path) -> None:
         self.root, self.told, self.broken = folder / "clone", folder / "told", folder / "broken"
+        self.broken_uv = folder / "broken_uv"
         shutil.copytree(REPOSITORY / "bin", self.root / "bin")
         self.requirements = self.root / "requirements.txt"
         self.requirements.write_text("numpy==2.4.6\n")
-        python = folder / "python"
-        python.write_text(FAKE_PYTHON)
-        python.chmod(0o755)
-        self.environment = os.environ | {"FINK_PYTHON": str(python), "TOLD": str(self.told), "BROKEN": str(self.broken)}
+        python, uv = folder / "python", folder / "fake_uv"
+        for program, text in ((python, FAKE_PYTHON), (uv, FAKE_UV)):
+            program.write_text(text)
+            program.chmod(0o755)
+        self.environment = os.environ | {"FINK_PYTHON": str(python), "FAKE_UV": str(uv), "PIP_SETTINGS": ""}
+        self.environment |= {"TOLD": str(self.told), "BROKEN": str(self.broken), "BROKEN_UV": str(self.broken_uv)}
         self.environment.pop("FINK_HOME", None)
 
     def start(self, *words: str, command: Path | None = None, **environment: str) -> subprocess.Popen[str]:
@@ -59,7 +72,8 @@ class Clone:
         return [line.split()[0] for line in lines]
 
 
-WHOLE = ["venv", "pip", "pip", "java"]
+WHOLE = ["venv", "pip", "java"]
+WITH_UV = "numpy==2.4.6\nuv==0.13.9\n"
 
 
 @pytest.fixture
@@ -111,6 +125,42 @@ def test_a_failed_installation_is_told_and_done_again(clone: Clone) -> None:
     clone.broken.unlink()
     clone.fink("show")
     assert clone.installations == ["venv", "pip", *WHOLE]
+
+
+def test_uv_installs_where_it_is_pinned(clone: Clone) -> None:
+    clone.requirements.write_text(WITH_UV)
+    clone.fink()
+    venv, pip, uv, java = clone.told.read_text().splitlines()
+    assert (venv, java) == ("venv", "java")
+    assert pip == "pip install --only-binary=:all: uv==0.13.9"
+    assert uv.startswith(f"uv --directory {clone.root} pip install --python {clone.root}/.venv/bin/python ")
+    assert uv.endswith(f" --requirement {clone.requirements} --editable {clone.root}")
+
+
+def test_pip_installs_where_uv_fails(clone: Clone) -> None:
+    clone.requirements.write_text(WITH_UV)
+    clone.broken_uv.touch()
+    clone.fink()
+    assert clone.installations == ["venv", "pip", "uv", "pip", "java"]
+    assert (
+        clone.told.read_text().splitlines()[3].endswith(f"--requirement {clone.requirements} --editable {clone.root}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "by"),
+    [
+        ("global.index-url='https://mirror/simple'", "pip"),
+        (":env:.extra-index-url='https://mirror/simple'", "pip"),
+        ("install.no-index='true'", "pip"),
+        ("global.proxy='http://proxy:3128'", "pip"),
+        (":env:.disable-pip-version-check='1'", "uv"),
+    ],
+)
+def test_pip_installs_where_it_is_set_up_to_go_elsewhere(clone: Clone, setting: str, by: str) -> None:
+    clone.requirements.write_text(WITH_UV)
+    clone.fink(PIP_SETTINGS=setting)
+    assert clone.installations == (WHOLE if by == "pip" else ["venv", "pip", "uv", "java"])
 
 
 def test_an_old_python_is_told(clone: Clone, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_feeders_end_first_and_servers_last() -> None:
             "distribution",
             "archive",
             "notifier",
+            "tom",
             "portal",
             "api",
             "dashboard",
