@@ -35,28 +35,51 @@ fink_install() {
   # --clear: whatever an interrupted installation left is not trusted
   "$python" -m venv --clear "$venv" >"$log" 2>&1 || { fink_failed "$log"; return 3; }
   fink_say "  2/3 installing $(grep -c '^[a-zA-Z]' "$root/requirements.txt") pinned packages and what they need (about a minute)"
-  fink_pip "$venv" "$log" install --requirement "$root/requirements.txt" || { fink_failed "$log"; return 3; }
-  fink_pip "$venv" "$log" install --no-deps --editable "$root" || { fink_failed "$log"; return 3; }
+  fink_packages "$venv" "$log" "$root" || { fink_failed "$log"; return 3; }
   fink_say "  3/3 fetching the Java parts"
+  # compiled meanwhile on all cores, for whoever may not write here; the packages' own tests are never imported
+  "$venv/bin/python" -m compileall -q -j 0 -x 'site-packages/.*/tests?/' "$venv"/lib/python*/site-packages >>"$log" 2>&1 &
   "$venv/bin/python" -m fink_broker.service.java_parts ||
     fink_say "Going on without them: \`fink init\` and each start try again."
   "$venv/bin/python" -m fink_broker.service.web_parts >>"$log" 2>&1 ||
     fink_say "Going on without Aladin Lite: \`fink start portal\` tries again."
+  wait $! # what cannot be compiled is a template, never imported
   printf '%s' "$wanted" >"$venv/.stamp"
   rm -f "$log"
 }
 
-fink_pip() {
-  local venv=$1 log=$2
-  shift 2
-  if [ -t 2 ]; then # one line that is overwritten says what pip is doing
-    "$venv/bin/python" -m pip "$@" 2>&1 | tee -a "$log" |
+# The pinned packages and the broker itself: by uv, in a third of pip's time, else by pip. uv reads none of pip's
+# settings: pip installs where they name another way to the packages, and tries where uv has failed.
+fink_packages() {
+  local venv=$1 log=$2 root=$3 uv
+  local wanted=(--requirement "$root/requirements.txt" --editable "$root")
+  uv=$(grep '^uv==' "$root/requirements.txt")
+  if [ -n "$uv" ] && ! fink_pip_goes_elsewhere "$venv" &&
+    fink_logged "$log" "$venv/bin/python" -m pip install --only-binary=:all: "$uv" &&
+    fink_logged "$log" "$venv/bin/uv" --directory "$root" pip install --python "$venv/bin/python" "${wanted[@]}"; then
+    return 0
+  fi
+  fink_logged "$log" "$venv/bin/python" -m pip install --no-compile "${wanted[@]}"
+}
+
+# Whether pip is set up to go to another index, or through something.
+fink_pip_goes_elsewhere() {
+  "$1/bin/python" -m pip config list 2>/dev/null |
+    grep -E '\.((extra-)?index-url|no-index|proxy|client-cert|trusted-host|constraint)=' >/dev/null
+}
+
+# Run a program; what it prints goes to the log.
+fink_logged() {
+  local log=$1
+  shift
+  if [ -t 2 ]; then # one line that is overwritten says what it is doing
+    "$@" 2>&1 | tee -a "$log" |
       while IFS= read -r line; do printf '\r\033[K      %.70s' "$line" >&2; done
     local code=${PIPESTATUS[0]}
     printf '\r\033[K' >&2
     return "$code"
   fi
-  "$venv/bin/python" -m pip "$@" >>"$log" 2>&1
+  "$@" >>"$log" 2>&1
 }
 
 fink_failed() {
