@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from .errors import Refusal, Refused, Stopped, TokenRefused, WrongAddress
+from .answers import asked_seconds, kind_of, missing_right, parsed, reason_of
+from .errors import Refusal, Refused, RightMissing, Stopped, TokenRefused, WrongAddress
 from .pace import Pace
 
 #: Seconds between the tries of a request; after the last of them it is tried for good, each LATER_SECONDS.
 PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 LATER_SECONDS = 30.0
-#: SkyPortal may ask for a longer pause, up to an hour.
-LONGEST_ASKED_SECONDS = 3600.0
 #: For connecting, and for each wait for an answer.
 TIMEOUTS_SECONDS = (5.0, 60.0)
 #: Errors 500 in a row after which a request itself is to blame, if SkyPortal answers others.
@@ -35,8 +31,6 @@ _BAD_ADDRESSES = (
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
 )
-#: The kinds of paths, for counting: /api/sources/<object>/annotations/<number> is of the kind annotations.
-_KIND = re.compile(r"/api/(?:(?:sources|groups)/[^/]+/)?([a-z_]+)")
 
 
 class SkyPortal:
@@ -72,7 +66,7 @@ class SkyPortal:
         self.requests: Counter[str] = Counter()
         self.leave = threading.Event()
         self._token = token
-        self._away = False
+        self._away = self._is_limited = False
         self._lock = threading.Lock()
         self._session = requests.Session()
         self._session.auth = self._sign  # so that no .netrc comes before it
@@ -100,7 +94,7 @@ class SkyPortal:
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     def is_ready(self) -> bool:
-        """Ask once whether SkyPortal is up (``GET /api/sysinfo``)."""
+        """Ask once whether SkyPortal is up (``GET /api/sysinfo``); raises `Stopped` as `post`."""
         try:
             return self._send("GET", "/api/sysinfo", None).status_code == requests.codes.ok
         except requests.RequestException:
@@ -131,6 +125,8 @@ class SkyPortal:
         ------
         Refused
             If SkyPortal will not do it (400, 403, 404 …), or the content is not fit for JSON.
+        RightMissing
+            If it will not, because the owner of the token lacks a right (403).
         TokenRefused
             If it does not know the token (401).
         WrongAddress
@@ -159,37 +155,42 @@ class SkyPortal:
             if unsure and already is not None and (found := already()) is not None:
                 return found
             unsure = False
-            if not self.pace.take(self.stop, self.leave):
-                raise Stopped
             try:
                 response = self._send(method, path, content)
-            except _BAD_ADDRESSES as error:
-                raise WrongAddress(f"{self.shown_url} is no address of a web server: {error}.") from None
+            except _BAD_ADDRESSES:  # whose texts show the address whole
+                raise WrongAddress(f"{self.shown_url} is no address of a web server.") from None
             except requests.RequestException as error:
-                reason, asked, own_failures, unsure = _reason(error), 0.0, 0, True
+                reason, asked, own_failures, unsure = reason_of(error), 0.0, 0, True
             else:
                 data, reason = self._settled(method, path, response)
                 if not reason:
                     self._is_back()
                     return data
-                asked = _asked_seconds(response)
+                asked = asked_seconds(response)
                 own_failures = own_failures + 1 if response.status_code == requests.codes.server_error else 0
                 if own_failures == FAILURES_OF_ONE_REQUEST and self._answers_others(method, path):
                     raise Refused(self._refusal(method, path, response))
                 unsure = response.status_code != requests.codes.too_many_requests
                 if not unsure:
                     self.pace.slow_down(asked)
+                    self._say_limited()
             failures += 1
-            self._pause(failures, asked, reason)
+            if unsure and failures >= 2:
+                self._is_away(reason)
+            self._pause(failures, asked)
 
     def _send(self, method: str, path: str, content: bytes | None) -> requests.Response:
-        kind = _KIND.match(path)
+        if not self.pace.take(self.stop, self.leave):
+            raise Stopped
         with self._lock:
-            self.requests[f"{method} {kind[1] if kind else path}"] += 1
+            self.requests[f"{method} {kind_of(path) or path}"] += 1
         headers = {"Content-Type": "application/json"} if content is not None else {}
-        return self._session.request(
-            method, self.url + path, data=content, headers=headers, timeout=TIMEOUTS_SECONDS, allow_redirects=False
-        )
+        try:
+            return self._session.request(
+                method, self.url + path, data=content, headers=headers, timeout=TIMEOUTS_SECONDS, allow_redirects=False
+            )
+        finally:
+            self.pace.answered()
 
     def _settled(self, method: str, path: str, response: requests.Response) -> tuple[Any, str]:
         """Return the data of an answer; or, as the second, why the request is to be repeated."""
@@ -206,17 +207,24 @@ class SkyPortal:
             )
         if status == requests.codes.too_many_requests or status >= 500:
             return None, f"it answers {status}"
-        answer = _parsed(response)
+        if (
+            status == requests.codes.request_entity_too_large
+        ):  # a proxy says so, which does not answer as SkyPortal does
+            raise Refused(Refusal(f"{method} {path}", status, "The request is too large."))
+        answer = parsed(response)
         if answer is None:
             return None, f"it answers {status} with something that is none of SkyPortal's answers"
         if status >= 400 or answer.get("status") != "success":
             self._is_back()
-            raise Refused(self._refusal(method, path, response))
+            refusal = self._refusal(method, path, response)
+            if status == requests.codes.forbidden and (right := missing_right(method, path, refusal.answer)):
+                raise RightMissing(refusal, right, self.shown_url)
+            raise Refused(refusal)
         self.pace.went_well()
         return answer.get("data"), ""
 
     def _refusal(self, method: str, path: str, response: requests.Response) -> Refusal:
-        answer = _parsed(response)
+        answer = parsed(response)
         text = str(answer.get("message") or answer) if answer else response.text
         return Refusal(f"{method} {path}", response.status_code, self.scrub(text)[:_LONGEST_ANSWER])
 
@@ -230,13 +238,17 @@ class SkyPortal:
             self.say(f"SkyPortal fails with {method} {path} again and again, but not with others: given up.")
         return answers
 
-    def _pause(self, failures: int, asked_seconds: float, reason: str) -> None:
+    def _pause(self, failures: int, asked_seconds: float) -> None:
         seconds = PAUSES_SECONDS[failures - 1] if failures <= len(PAUSES_SECONDS) else LATER_SECONDS
         seconds *= random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret
-        if failures >= 2:
-            self._is_away(reason)
         if self.stop.wait(max(seconds, asked_seconds)):
             raise Stopped
+
+    def _say_limited(self) -> None:
+        with self._lock:
+            news, self._is_limited = not self._is_limited, True
+        if news:
+            self.say(f"SkyPortal at {self.shown_url} answers 429, too many requests with this token: slowing down.")
 
     def _is_away(self, reason: str) -> None:
         with self._lock:
@@ -249,40 +261,3 @@ class SkyPortal:
             news, self._away = self._away, False
         if news:
             self.say(f"SkyPortal at {self.shown_url} is back.")
-
-
-def _parsed(response: requests.Response) -> dict[str, Any] | None:
-    try:
-        answer = response.json()
-    except requests.JSONDecodeError:
-        return None
-    return answer if isinstance(answer, dict) and answer.get("status") in ("success", "error") else None
-
-
-def _asked_seconds(response: requests.Response) -> float:
-    """Return the seconds SkyPortal asks for: the header Retry-After (RFC 9110, 10.2.3)."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:9]), LONGEST_ASKED_SECONDS)
-    try:
-        seconds = parsedate_to_datetime(value).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return min(max(0.0, seconds), LONGEST_ASKED_SECONDS)
-
-
-def _reason(error: BaseException) -> str:
-    """Return in a few words why a request did not get through: what the system says, from below the exceptions."""
-    if isinstance(error, requests.Timeout):
-        return "it does not answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not accepted"
-    below: BaseException | None = error
-    for _ in range(10):
-        if below is None:
-            break
-        if isinstance(below, OSError) and below.strerror and below.errno:
-            return below.strerror.lower()
-        nested = getattr(below, "reason", None) or next((a for a in below.args if isinstance(a, BaseException)), None)
-        below = nested if isinstance(nested, BaseException) else below.__context__
-    return "the connection is lost"

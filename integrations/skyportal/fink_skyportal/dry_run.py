@@ -42,9 +42,13 @@ def show(reader: AlertReader, settings: Settings, stop: threading.Event, say: Ca
                 try:
                     if received.alert is None:
                         raise NotPostable(received.error)
-                    say(as_json(candidate_of(received.alert, received.topic, settings.generation)))
+                    line = as_json(candidate_of(received.alert, received.topic, settings.generation))
                 except NotPostable as error:
                     _log.warning("Would be refused: %s", error)
+                except Exception as error:  # a field of a type no alert has
+                    _log.warning("Would be refused: it has fields of other types than ZTF's (%s)", error)
+                else:
+                    say(line)
             if not batch and not stop.is_set():
                 _log.info("No alerts received in the last %g seconds", settings.poll_seconds)
 

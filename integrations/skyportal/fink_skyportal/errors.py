@@ -5,6 +5,7 @@
     SkyPortalError            one sentence for the user
     ├── TokenRefused          401: a new token is needed, nothing is wrong with the alerts
     ├── Refused               400, 403, 404 …: this request will not be accepted as it is
+    │   └── RightMissing      403: nor any other of its kind, the owner of the token lacks a right
     ├── PremisesMissing       a stream, group, filter, instrument or taxonomy cannot be had
     ├── WrongAddress          what answers there is not the API of SkyPortal
     └── Stopped               told to stop while there was still something to do
@@ -70,6 +71,30 @@ class Refused(SkyPortalError):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(str(refusal))
         self.refusal = refusal
+
+
+class RightMissing(Refused):
+    """The owner of the token lacks a right; nothing is wrong with the alerts.
+
+    Parameters
+    ----------
+    refusal : Refusal
+        The request and the answer.
+    right : str
+        Name of the right in SkyPortal.
+    url : str
+        Address of SkyPortal, as it may be shown.
+    """
+
+    def __init__(self, refusal: Refusal, right: str, url: str) -> None:
+        super().__init__(refusal)
+        self.right, self.url = right, url
+
+    def __str__(self) -> str:
+        return (
+            f"SkyPortal at {self.url} refuses {self.refusal.request}, as the owner of the token lacks the right "
+            f"“{self.right}”: ask its administrator for it."
+        )
 
 
 class Stopped(SkyPortalError):

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from . import taxonomy
 from .api import SkyPortal
-from .errors import Refusal, Refused
+from .errors import Refusal, Refused, RightMissing
 from .premises import Premises
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ REMEMBERED = 20_000
 #: What is to be changed may have been deleted by somebody, and what is to be made may have been made.
 _TRIES = 3
 _BAD_REQUEST, _NOT_FOUND = 400, 404
-#: Older versions refuse a candidate that is there; the constraint they name contains passed_at.
-_CANDIDATE_IS_THERE = re.compile(r"passed_at|duplicate|already", re.IGNORECASE)
+#: Older versions refuse a candidate that is there.
+_CANDIDATE_IS_THERE = re.compile(r"duplicate|already", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Known:
     """What SkyPortal has of an object, as far as it matters to us."""
 
     is_there: bool = False
+    saved_to: frozenset[int] = frozenset()
     has_thumbnails: bool = False
     annotation_id: int | None = None
     annotation: str = ""
@@ -93,7 +94,7 @@ class Objects:
 
         Raises
         ------
-        Refused, TokenRefused, WrongAddress, Stopped
+        Refused, RightMissing, TokenRefused, WrongAddress, Stopped
             As `SkyPortal.post`. Refused also if there is no filter for the topic.
         """
         if candidate.topic not in self.premises.filter_ids:
@@ -102,9 +103,11 @@ class Objects:
         known = self._look_up(candidate.object_id)
         is_new = known.annotation_id is None
         position = {"id": candidate.object_id, "ra": candidate.ra, "dec": candidate.dec}
-        if self.options.save_sources == "always" or (self.options.save_sources == "new" and is_new):
-            groups = self.premises.group_ids[candidate.topic]
+        groups = self.premises.group_ids[candidate.topic]
+        is_unsaved = is_new and not known.saved_to.issuperset(groups)  # an alert before in the batch may have saved it
+        if self.options.save_sources == "always" or (self.options.save_sources == "new" and is_unsaved):
             self.api.post("/api/sources", {**position, "group_ids": list(groups)})
+            known.saved_to = known.saved_to.union(groups)
         body = {**position, "passed_at": candidate.passed_at, "passing_alert_id": candidate.candid}
         self._post_candidate(body, self.premises.filter_ids[candidate.topic])
         if is_new and not known.has_thumbnails:
@@ -166,6 +169,8 @@ class Objects:
         for kind, image in candidate.thumbnails().items():
             try:
                 self.api.post("/api/thumbnail", {"obj_id": candidate.object_id, "data": image, "ttype": kind})
+            except RightMissing:
+                raise
             except Refused as refused:
                 self.api.say(f"{candidate.object_id} stays without the thumbnail {kind}: {refused}")
 

@@ -8,6 +8,8 @@ import time
 #: What SkyPortal allows a token that is not on its list of exceptions.
 REQUESTS_PER_SECOND = 5.0
 BURST = 10
+#: Share of that which is used: its clock may run slower than ours.
+_USED_SHARE = 0.98
 
 SHORT_WAIT_SECONDS = 5.0
 
@@ -21,6 +23,11 @@ _ROUNDING = 1e-6
 class Pace:
     """A bucket of ``burst`` tokens refilled at the given rate; each request takes one.
 
+    SkyPortal has such a bucket, too, but counts a request when it arrives, at some moment before its answer. While it
+    is under way the bucket here is filled up to its rim less one token: what SkyPortal gives meanwhile is lost if its
+    bucket is full until the request arrives late. So there are never more tokens here than there. It begins empty, as
+    the client that ran before may have used up what there was.
+
     SkyPortal counts per token of the user, and so other programs may use up the same allowance: after each answer of
     429 the rate is halved, and it comes back within a hundred good answers.
 
@@ -29,19 +36,20 @@ class Pace:
     requests_per_second : float or None
         Requests a second in the long run; None for as many as there are (the token is whitelisted).
     burst : int
-        Requests that may follow one another at once after a rest.
+        Requests that SkyPortal takes at once after a rest.
     """
 
     def __init__(self, requests_per_second: float | None = REQUESTS_PER_SECOND, burst: int = BURST) -> None:
         self.requests_per_second, self.burst = requests_per_second, burst
         self._share = 1.0
-        self._tokens = float(burst)
+        self._tokens = 0.0
+        self._under_way = 0
         self._counted_at = time.monotonic()
         self._closed_until = 0.0
         self._lock = threading.Lock()
 
     def take(self, stop: threading.Event, leave: threading.Event) -> bool:
-        """Wait for a turn and take it.
+        """Wait for a turn and take it; `answered` must follow.
 
         Parameters
         ----------
@@ -59,7 +67,16 @@ class Pace:
             is_long = wait_seconds > SHORT_WAIT_SECONDS
             if (stop if is_long else leave).wait(wait_seconds):
                 return False
-        return not leave.is_set()
+        if leave.is_set():
+            self.answered()
+            return False
+        return True
+
+    def answered(self) -> None:
+        """Note that a request is no longer under way."""
+        with self._lock:
+            self._refill(time.monotonic())
+            self._under_way -= 1
 
     def slow_down(self, seconds: float = 0.0) -> None:
         """Note that SkyPortal has had too many requests.
@@ -88,12 +105,19 @@ class Pace:
             now = time.monotonic()
             if now < self._closed_until:
                 return self._closed_until - now
-            if self.requests_per_second is None:
-                return 0.0
-            rate = self.requests_per_second * self._share
-            self._tokens = min(float(self.burst), self._tokens + (now - self._counted_at) * rate)
-            self._counted_at = now
-            if self._tokens >= 1.0 - _ROUNDING:
+            self._refill(now)
+            if self.requests_per_second is not None:
+                if self._tokens < 1.0 - _ROUNDING:
+                    return (1.0 - self._tokens) / self._rate()
                 self._tokens -= 1.0
-                return 0.0
-            return (1.0 - self._tokens) / rate
+            self._under_way += 1
+            return 0.0
+
+    def _refill(self, now: float) -> None:
+        """Add the tokens of the time since it was last done, which must be before a request is taken or answered."""
+        added = max(0.0, now - self._counted_at) * self._rate()
+        self._tokens = min(float(self.burst - self._under_way), self._tokens + added)
+        self._counted_at = max(now, self._counted_at)
+
+    def _rate(self) -> float:
+        return (self.requests_per_second or 0.0) * _USED_SHARE * self._share

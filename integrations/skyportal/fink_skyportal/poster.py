@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .api import SkyPortal
-from .errors import PremisesMissing, Refusal, Refused, SkyPortalError, Stopped
+from .errors import PremisesMissing, Refusal, Refused, RightMissing, SkyPortalError, Stopped
 from .objects import Objects, Options
 from .premises import Premises, with_filters_of_now
 from .workers import Workers
@@ -89,7 +89,7 @@ class Poster:
         ------
         Stopped
             If told to stop before all are settled; it has the outcomes of those that are.
-        TokenRefused, WrongAddress
+        TokenRefused, RightMissing, WrongAddress
             If nothing can be posted at all.
         """
         outcomes: dict[int, Outcome] = {}
@@ -185,6 +185,8 @@ class Poster:
         """
         try:
             step()
+        except RightMissing:  # it would refuse all others as well
+            raise
         except Refused as refused:
             return refused.refusal
         except SkyPortalError:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from .errors import SkyPortalError, Stopped
+from .errors import Stopped
 
 _LOOK_SECONDS = 0.2
 
@@ -37,22 +37,21 @@ class Workers:
         Parameters
         ----------
         jobs : sequence of callable
-            They raise nothing but errors of `SkyPortalError`, which say that the others are in vain, too; only after
-            `Stopped` the others are still tried.
+            What they raise says that the others are in vain, too; only after `Stopped` the others are still tried.
         begin_until_stop : bool
             Whether those not begun are left out once the client is to stop.
 
         Raises
         ------
-        SkyPortalError
-            What a job has raised.
         Stopped
             If the time of grace is over.
+        Exception
+            What a job has raised.
         """
         waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         for job in jobs:
             waiting.put(job)
-        errors: list[SkyPortalError] = []
+        errors: list[Exception] = []
 
         def work() -> None:
             while not (begin_until_stop and self.stop.is_set()) and all(isinstance(e, Stopped) for e in errors):
@@ -60,7 +59,7 @@ class Workers:
                     waiting.get_nowait()()
                 except queue.Empty:
                     return
-                except SkyPortalError as error:
+                except Exception as error:
                     errors.append(error)
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(min(self.count, len(jobs)))]

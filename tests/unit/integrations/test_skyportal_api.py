@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -106,6 +107,32 @@ class TestAnswers:
         assert str(refused.value) == f"POST /api/sources: {status} It says ***."
         assert len(server.asked) == 1
 
+    @pytest.mark.parametrize(
+        ("call", "answer", "right"),
+        [
+            ("annotations", "Missing permission: Annotate", "Annotate"),
+            ("annotations", "HTTP 403: Forbidden", "Annotate"),
+            ("classification", "Forbidden", "Classify"),
+            ("candidates", "HTTP 403: Forbidden", "Upload data"),
+            ("annotations", "Cannot find or access annotation with ID 5.", ""),
+            ("candidates", "Insufficient permissions for this object.", ""),
+        ],
+    )
+    def test_right_that_is_missing_and_403_about_one_object(
+        self, asking: Callable[..., tuple[SkyPortal, Scripted]], call: str, answer: str, right: str
+    ) -> None:
+        body = json.dumps({"status": "error", "message": answer, "data": {}}).encode()
+        api, _ = asking((403, {}, body))
+        with pytest.raises(Refused) as refused:
+            api.post("/api/sources/ZTF23aaaaaaa/annotations" if call == "annotations" else f"/api/{call}", {})
+        assert getattr(refused.value, "right", "") == right
+
+    def test_too_large_for_a_proxy(self, asking: Callable[..., tuple[SkyPortal, Scripted]]) -> None:
+        api, server = asking((413, {}, b"<html>413 Request Entity Too Large</html>"))
+        with pytest.raises(Refused, match="413 The request is too large"):
+            api.put("/api/photometry", {})
+        assert len(server.asked) == 1
+
     def test_token_refused(self, asking: Callable[..., tuple[SkyPortal, Scripted]]) -> None:
         api, _ = asking(error(401))
         with pytest.raises(TokenRefused, match="does not accept the token"):
@@ -145,7 +172,7 @@ class TestAnswers:
 
 
 class TestRepeats:
-    @pytest.mark.parametrize("status", [429, 500, 502, 503])
+    @pytest.mark.parametrize("status", [500, 502, 503])
     def test_until_it_is_answered(
         self, asking: Callable[..., tuple[SkyPortal, Scripted]], said: list[str], status: int
     ) -> None:
@@ -198,6 +225,16 @@ class TestRepeats:
             server.faults.cut_before_next, server.faults.calls = 5, {"POST /api/streams"}
             assert api.post("/api/streams", {"name": "Fink"}, lambda: next(looked)) == {"id": 5}
             assert api.requests["POST streams"] == 2
+
+    def test_429_is_said_once_and_does_not_count_as_away(
+        self, monkeypatch: pytest.MonkeyPatch, said: list[str]
+    ) -> None:
+        without_pauses(monkeypatch)
+        with SkyPortalServer() as server, client(server, say=said.append) as api:
+            for _ in range(2):
+                server.faults.too_many_next = 3
+                api.get("/api/groups")
+        assert said == [f"SkyPortal at {server.url} answers 429, too many requests with this token: slowing down."]
 
     def test_after_429_it_was_not_carried_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         without_pauses(monkeypatch)
@@ -259,3 +296,11 @@ class TestToken:
         with SkyPortal("http://me:hidden@localhost:5000/", "t", Pace(None), threading.Event(), str) as api:
             assert api.shown_url == "http://localhost:5000"
             assert "hidden" not in repr(api)
+
+    def test_password_in_an_address_that_is_none_is_not_shown(self) -> None:
+        with (
+            SkyPortal("http://me:hidden@:99999/", "t", Pace(None), threading.Event(), str) as api,
+            pytest.raises(WrongAddress) as wrong,
+        ):
+            api.get("/api/groups")
+        assert "hidden" not in str(wrong.value)

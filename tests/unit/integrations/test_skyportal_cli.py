@@ -1,11 +1,13 @@
 """The commands of the SkyPortal client, with a SkyPortal of the contract and no Kafka."""
 
+import contextlib
 import io
 import json
 import os
 import signal
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import fastavro
 import pytest
@@ -13,7 +15,7 @@ import yaml
 from fink_skyportal import checking, cli
 from fink_skyportal.alerts.reader import Received
 from fink_skyportal.candidate import candidate_of
-from fink_skyportal.dry_run import as_json
+from fink_skyportal.dry_run import as_json, show
 from fink_skyportal.errors import Refusal
 from fink_skyportal.microservice import awaited_settings
 from fink_skyportal.refused import RefusedFile
@@ -230,3 +232,17 @@ def test_the_service_can_be_stopped_while_it_waits(tmp_path):
     stop = threading.Event()
     stop.set()
     assert awaited_settings(tmp_path / "config.yaml", stop) is None
+
+
+def test_a_dry_run_goes_on_after_an_alert_with_odd_fields():
+    stop, lines = threading.Event(), []
+
+    class Reader(contextlib.nullcontext):
+        def poll_many(self, limit, timeout_seconds):
+            stop.set()
+            found = alert(objectId="A", cdsxmatch=["a", "list"]), None, alert(objectId="C")
+            return [Received(TOPIC, 0, n, b"", b"", one, "no alert") for n, one in enumerate(found)]
+
+    settings = SimpleNamespace(generation="stand-alone", poll_seconds=5.0)
+    show(Reader(), settings, stop, lines.append)
+    assert [json.loads(line)["object_id"] for line in lines] == ["C"]

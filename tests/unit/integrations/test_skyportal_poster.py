@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fink_skyportal.api import SkyPortal
 from fink_skyportal.candidate import Candidate, Classification
-from fink_skyportal.errors import Stopped, TokenRefused
+from fink_skyportal.errors import RightMissing, Stopped, TokenRefused
 from fink_skyportal.pace import Pace
 from fink_skyportal.poster import Options, Poster
 from skyportal_posts import OTHER_TOPIC, TOPIC, candidate, client, png, premises_of, row, without_pauses
@@ -109,6 +109,7 @@ class TestRequests:
         batch = [candidate(day=2), candidate(day=0), candidate(day=1)]
         taken = requests_of(api, poster(api), *batch)
         assert (taken["POST candidates"], taken["POST annotations"], taken["PUT annotations"]) == (3, 1, 0)
+        assert (taken["POST sources"], taken["POST thumbnail"]) == (1, 3)
         assert [r["data"]["nalerthist"] for r in server.state.annotations.values()] == [4]
         times = [r["passed_at"] for r in server.state.candidates.values()]
         assert times == sorted(times)
@@ -302,17 +303,36 @@ class TestRefused:
         outcomes = poster(api).post([candidate(thumbnails=broken), candidate("ZTF23bbbbbbb")])
         assert [str(outcome.refusal) for outcome in outcomes] == ["unexpected IndexError: no image", "None"]
 
+    def test_mistake_of_the_client_itself_does_not_look_like_a_stop(
+        self, api: SkyPortal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        posting = poster(api)
+        monkeypatch.setattr(posting, "_photometry", lambda alerts: {}["mjd"])
+        with pytest.raises(KeyError):
+            posting.post([candidate()])
+
+    def test_passed_at_that_is_no_time_is_refused(self, api: SkyPortal) -> None:
+        (outcome,) = poster(api).post([candidate(passed_at="yesterday")])
+        assert "passed_at: not a time" in outcome.refusal.answer
+
     def test_topic_without_a_filter(self, api: SkyPortal) -> None:
         (outcome,) = poster(api).post([candidate(topic="fink_vra_ztf")])
         assert "no filter for the topic fink_vra_ztf" in outcome.refusal.answer
 
-    def test_missing_right_is_named(self, server: SkyPortalServer, api: SkyPortal) -> None:
+    @pytest.mark.parametrize("right", ["Annotate", "Classify", "Upload data"])
+    def test_missing_right_ends_posting_and_is_named(self, server: SkyPortalServer, api: SkyPortal, right: str) -> None:
         premises = premises_of(api)
-        user = server.add_user("weak", "weak-token", RIGHTS - {"Annotate"}, groups=(premises.group_id,))
-        with client(server, token=user.token) as weak:
-            (outcome,) = Poster(weak, premises, Options(), weak.stop).post([candidate()])
-        assert outcome.refusal.status == 403
-        assert "Annotate" in outcome.refusal.answer
+        user = server.add_user("weak", "weak-token", RIGHTS - {right}, groups=(premises.group_id,))
+        with client(server, token=user.token) as weak, pytest.raises(RightMissing) as raised:
+            Poster(weak, premises, Options(save_sources="never"), weak.stop).post([candidate()])
+        assert f"lacks the right “{right}”" in str(raised.value)
+        assert "weak-token" not in str(raised.value)
+
+    def test_annotation_of_somebody_else_refuses_the_alert_only(self, server: SkyPortalServer, api: SkyPortal) -> None:
+        poster(api).post([candidate()])
+        next(iter(server.state.annotations.values()))["author_id"] = 999
+        outcomes = poster(api).post([candidate(day=1), candidate("ZTF23bbbbbbb")])
+        assert [outcome.refusal and outcome.refusal.status for outcome in outcomes] == [403, None]
 
     def test_expired_token_ends_posting(self, server: SkyPortalServer, api: SkyPortal) -> None:
         posting = poster(api)
@@ -347,4 +367,4 @@ class TestStop:
             limited._limit = Limit(50.0, 10)
             poster(api).post([candidate(f"ZTF23aaaaa{letter}") for letter in "abcd"])
             assert sum(api.requests.values()) > 40
-            assert limited.statuses[429] <= 2
+            assert limited.statuses[429] == 0
