@@ -77,8 +77,8 @@ class Connection:
         self._is_told = False
         self._reason = ""
         self._said: set[str] = set()
-        self._refusals = 0
-        self._refused_since = 0.0
+        #: When the login was refused first and last since Kafka answered.
+        self._refused: tuple[float, float] | None = None
 
     def check(self, consumer: Consumer, deadline: float) -> None:
         """Make sure that Kafka answers and has the topics, unless nothing spoke against it since the last time.
@@ -97,7 +97,7 @@ class Connection:
         LoginRefused
             If Kafka goes on refusing the login.
         """
-        if self._refusals > 1 and time.monotonic() - self._refused_since > CONFIRM_SECONDS:
+        if self._refused and self._refused[1] - self._refused[0] > CONFIRM_SECONDS:
             raise LoginRefused(f"Kafka at {self._servers} refuses the user {self._user}: check user and password.")
         if self._is_sure:
             return
@@ -122,9 +122,8 @@ class Connection:
     def note(self, error: KafkaError) -> None:
         """Take what the client says of its connections."""
         if error.code() == KafkaError._AUTHENTICATION:
-            if not self._refusals:
-                self._refused_since = time.monotonic()
-            self._refusals += 1
+            now = time.monotonic()
+            self._refused = (self._refused[0] if self._refused else now, now)
             self._is_sure = False
         elif error.code() in _NO_ANSWER:
             self._reason = error.str()
@@ -153,7 +152,7 @@ class Connection:
     def _rest_assured(self) -> None:
         if self._is_told:
             self._say(f"Kafka at {self._servers} answers.")
-        self._is_sure, self._is_told, self._refusals = True, False, 0
+        self._is_sure, self._is_told, self._refused = True, False, None
 
     def _say_away(self, error: KafkaError) -> None:
         if not self._is_told:

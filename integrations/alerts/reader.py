@@ -114,6 +114,7 @@ class AlertReader:
         self._is_member = self._is_closed = False
         self._connection = Connection(servers, group, topics, user, stop=self._stop, say=say)
         self._progress = Progress()
+        self._collected: list[Received] = []
         settings = {**_SETTINGS, "bootstrap.servers": servers, "group.id": group, "error_cb": self._connection.note}
         try:
             self._consumer = Consumer({**settings, **(login if user else {})})
@@ -154,6 +155,8 @@ class AlertReader:
     def poll_many(self, limit: int, timeout_seconds: float) -> list[Received]:
         """Return the next messages: wait for the first, and take at once what else is there.
 
+        Those of partitions that are taken away meanwhile are left out: whoever has them now reads them.
+
         Parameters
         ----------
         limit : int
@@ -166,12 +169,13 @@ class AlertReader:
         TopicMissing, LoginRefused, ReaderError
             If reading cannot go on with these settings.
         """
-        found: list[Received] = []
+        found = self._collected = []
         while len(found) < limit:
             received = self.poll(0.0 if found else timeout_seconds)
             if received is None:
                 break
             found.append(received)
+        self._collected = []
         return found
 
     def done(self, received: Received) -> None:
@@ -248,10 +252,14 @@ class AlertReader:
         try:
             self._commit(self._progress.due(places))
         finally:
-            self._progress.lose(places)
+            self._forget(places)
 
     def _lose(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._progress.lose(_places(partitions))
+        self._forget(_places(partitions))
+
+    def _forget(self, places: list[Place]) -> None:
+        self._progress.lose(places)
+        self._collected[:] = [one for one in self._collected if (one.topic, one.partition) not in places]
 
     def _commit(self, due: dict[Place, int]) -> None:
         if not due:

@@ -15,7 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 #: the pinned sets, those first whose tests come first
@@ -101,6 +101,18 @@ def on_top(programs: Path, folder: Path, *packages: str) -> Path:
     (site / "below.pth").write_text(f"{below}\n")
     _run(" ".join(packages), *_pip(folder), *packages)
     return folder / "bin"
+
+
+def interruptible(command: Sequence[str]) -> list[str]:
+    """Return a command that heeds Ctrl-C even where this process was told not to, as a shell tells what it runs behind.
+
+    Parameters
+    ----------
+    command : sequence of str
+        The path of a program, and its arguments.
+    """
+    code = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-ISc", code, *command]
 
 
 def _cache() -> Path:

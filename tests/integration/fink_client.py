@@ -187,7 +187,7 @@ class FinkClient:
             printed, complained = Path(folder, "printed"), Path(folder, "complained")
             with printed.open("wb") as output, complained.open("wb") as errors:
                 process = subprocess.Popen(
-                    [str(self._programs / command[0]), *command[1:]],
+                    environments.interruptible([str(self._programs / command[0]), *command[1:]]),
                     env=environ,
                     cwd=self._home,
                     stdin=subprocess.PIPE,

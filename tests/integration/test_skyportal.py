@@ -235,7 +235,7 @@ def test_without_a_place_on_the_list_it_keeps_to_five_requests_a_second(client, 
     poll.start()
     poll.wait_until_committed(2)
     # what the machine delays may come together with what follows
-    assert server.statuses[429] <= 2
+    assert not server.statuses[429]
     assert server.most_in_a_second <= 15
     assert "newcomer-token" not in poll.log
 

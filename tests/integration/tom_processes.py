@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from environments import interruptible
+
 #: reads commands, one a line: {"run": arguments, "log": file} gives a pid; {"ended": pid} its exit code, or null
 _FACTORY = """
 import ctypes, json, os, signal, sys
@@ -116,7 +118,12 @@ def start(command: list[str], folder: Path, environ: dict[str, str], log: Path) 
     """Start a process in a folder."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            interruptible(command),
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     return Running(process.pid, log, process.poll)
 

@@ -60,14 +60,16 @@ class ServedApi:
     def __init__(self, shared_data: Path, folder: Path) -> None:
         port = free_port()
         own = {"port": port, "resolvers": ["none"], "ssoft_folder": str(folder / "ssoft")}
-        config = Config.model_validate({"api": own, "storage": {"online": str(folder), "state": str(folder / "state")}})
+        stored = {"online": str(folder), "state": str(folder / "state")}
+        self._config = Config.model_validate({"api": own, "storage": stored})
+        self._archive = archived_alerts(shared_data)
         self.url = f"http://127.0.0.1:{port}"
-        self._settings = {"app": create_app(config, archived_alerts(shared_data), no_providers()), "port": port}
 
     @contextmanager
     def up(self) -> Iterator[str]:
         """Serve while the block lasts; gives the address, without ``/api/v1``."""
-        server = uvicorn.Server(uvicorn.Config(**self._settings, log_level="warning", ws="none"))
+        app = create_app(self._config, self._archive, no_providers())
+        server = uvicorn.Server(uvicorn.Config(app, port=self._config.api.port, log_level="warning", ws="none"))
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
@@ -84,8 +86,10 @@ def searches(shared_data: Path) -> list[Search]:
     alerts = columns.publish(science_rows(shared_data)).select(names).to_pandas().sort_values("i:jd", ascending=False)
     of_class = alerts[alerts["d:classification"] == CLASS]
     assert len(of_class) > 20
-    days = (pd.Timestamp.now("UTC").timestamp() / 86400 + _NOW_JD) - float(of_class["i:jd"].iloc[10]) + 0.001
-    recent = of_class[of_class["i:jd"] >= of_class["i:jd"].iloc[10]]
+    # the days end in a gap between two alerts, so that minutes more make no difference
+    times = of_class["i:jd"].to_numpy()
+    count = next(place for place in range(11, len(times)) if times[place - 1] - times[place] > 0.1)
+    days = pd.Timestamp.now("UTC").timestamp() / 86400 + _NOW_JD - (times[count - 1] + times[count]) / 2
     centre = alerts[alerts["i:objectId"] == OBJECT].iloc[0]
     ra, dec = float(centre["i:ra"]), float(centre["i:dec"])
     away = np.hypot((alerts["i:ra"] - ra) * np.cos(np.radians(dec)), alerts["i:dec"] - dec) * _ARCSEC
@@ -94,7 +98,7 @@ def searches(shared_data: Path) -> list[Search]:
         _found("objectId", OBJECT, alerts[alerts["i:objectId"] == OBJECT]),
         _found("conesearch", f"{ra}, {dec}, 5", in_cone.drop_duplicates("i:objectId")),
         _found("classsearch", f"{CLASS}, 10", of_class.head(10)),
-        _found("classsearchdate", f"{CLASS}, {days}", recent),
+        _found("classsearchdate", f"{CLASS}, {days}", of_class.head(count)),
         _found("ssosearch", ASTEROID, alerts[alerts["i:ssnamenr"] == ASTEROID]),
     ]
 

@@ -115,7 +115,7 @@ json.dump(found, open("found.json", "w"))
 
 
 #: how many alerts each process handles before something happens to it; more than there are
-MORE, ALL = 10, 1_000_000
+MORE, ALL = 8, 1_000_000
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, connections
+from django.db import Error, InterfaceError, OperationalError, close_old_connections, connection, connections
 from tom_alertstreams.alertstreams.alertstream import AlertStream
 
 from . import targets
@@ -56,6 +56,9 @@ class FinkAlertStream(AlertStream):
     allowed_keys = (*required_keys, "PASSWORD")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        handlers = kwargs.get("TOPIC_HANDLERS", {})
+        if not isinstance(handlers, Mapping) or not all(isinstance(name, str) for name in handlers.values()):
+            raise ImproperlyConfigured(f'TOPIC_HANDLERS must be like {{"{HANDLER}": "module.function"}}.')
         try:
             super().__init__(*args, **kwargs)
         except ImportError as error:
@@ -66,7 +69,7 @@ class FinkAlertStream(AlertStream):
         for key in ("URL", "GROUP_ID"):
             if not isinstance(kwargs[key], str) or not kwargs[key].strip():
                 raise ImproperlyConfigured(f"{key} is empty: give it in the OPTIONS of FinkAlertStream.")
-        if HANDLER not in self.alert_handler:
+        if not callable(self.alert_handler.get(HANDLER)):
             raise ImproperlyConfigured(f'TOPIC_HANDLERS must name a function for "{HANDLER}".')
         self.handled = self.kept = 0
         self._stop = threading.Event()
@@ -176,7 +179,7 @@ class FinkAlertStream(AlertStream):
         try:
             for topic in self.topics:
                 targets.list_of(topic)
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("The lists of targets are not made yet: %s", error)
 
 
@@ -191,7 +194,7 @@ def _is_database_away(error: BaseException | None) -> bool:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
+    except Error:
         connection.close()
         return True
     return False

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin
 
 import requests
 from django.core.exceptions import ImproperlyConfigured
@@ -86,7 +86,7 @@ def ask(route: str, arguments: Mapping[str, Any]) -> Answer:
         url, key = conf.api_url(), conf.api_key()
     except ImproperlyConfigured as error:
         raise FinkError(_escaped(str(error))) from None
-    place = _without_login(url)
+    place = conf.without_login(url)
     try:
         with _SESSION.post(
             f"{url}{conf.API_PATH}/{route}",
@@ -151,7 +151,8 @@ def _refusal(response: requests.Response, content: bytes, place: str) -> str:
     """Return a sentence about an answer that is an error."""
     status, said = response.status_code, _escaped(_said(content))
     if 300 <= status < 400:
-        target = _escaped(_without_login(response.headers.get("Location", "")))
+        location = urljoin(response.url, response.headers.get("Location", ""))
+        target = _escaped(conf.without_login(location))
         return f"{place} sends on to {target}: the setting FINK_API_URL must be the address that answers itself."
     if status in (401, 403):
         return f"The Fink API at {place} wants another key; set FINK_API_KEY. It says: {said}"
@@ -180,16 +181,6 @@ def _said(content: bytes) -> str:
 
 def _literal(text: str) -> object:
     return ast.literal_eval(_EXCEPTION_IN_ERROR.sub(r"\1\2\3", text))
-
-
-def _without_login(url: str) -> str:
-    """Return an address without the user and password that may be in it, and without a query."""
-    try:
-        parts = urlsplit(url)
-        host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
-    except ValueError:
-        return "another address"
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def _escaped(text: str) -> str:

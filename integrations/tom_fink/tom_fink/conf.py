@@ -64,6 +64,15 @@ def object_link(object_id: str) -> str:
     return f"{portal_url()}/{quote(object_id, safe='')}"
 
 
+def without_login(url: str) -> str:
+    """Return an address as it can be shown: without the user and password that may be in it, and without a query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "another address"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 def _setting(name: str, key: str, default: str) -> str:
     candidates = [getattr(settings, name, None)]
     for group in ("BROKERS", "DATA_SERVICES"):

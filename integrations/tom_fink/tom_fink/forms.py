@@ -41,7 +41,7 @@ class SearchFields(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         try:
-            classes = f"{conf.api_url()}{conf.API_PATH}/classes"
+            classes = f"{conf.without_login(conf.api_url())}{conf.API_PATH}/classes"
         except ImproperlyConfigured:
             classes = ""
         link = format_html('<a href="{}" target="_blank" rel="noopener">class</a>', classes) if classes else "class"

@@ -87,7 +87,8 @@ def keep(received: Received, reason: str) -> Path:
         stream.flush()
         os.fsync(stream.fileno())
     unfinished.replace(file)
-    _sync(place)
+    for named_in in (place, place.parent, place.parent.parent):  # those may be new, too
+        _sync(named_in)
     return file
 
 

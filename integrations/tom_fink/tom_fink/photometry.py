@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import tom_dataproducts.models
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from tom_dataproducts.models import ReducedDatum
 from tom_targets.base_models import BaseTarget
 
-from . import conf
+from . import conf, permissions
 from .alerts.light_curve import Point, points
 
 #: Columns of the API that a light curve is made of.
@@ -59,6 +58,8 @@ def points_of_rows(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
 def store(target: BaseTarget, light_curve: Iterable[Point], source: str = conf.NAME) -> int:
     """Store those points of a light curve that the target does not have yet.
 
+    Whoever may see the target may see them, and those of the same time that came before.
+
     Parameters
     ----------
     target : Target
@@ -88,22 +89,24 @@ def store(target: BaseTarget, light_curve: Iterable[Point], source: str = conf.N
     with transaction.atomic():
         # a write that changes nothing: whoever else stores points of this target waits, with every kind of database
         BaseTarget.objects.filter(pk=target.pk).update(name=F("name"))
-        known = _known(target, min(wanted)[0], max(wanted)[0])
+        stored = _stored(target, min(wanted)[0], max(wanted)[0])
+        known = _known(stored)
         origin = {"target": target, "source_name": source, "source_location": conf.object_link(target.name)[:200]}
         new = [_datum(key, point, origin) for key, point in wanted.items() if key not in known]
         (PhotometryReducedDatum or ReducedDatum).objects.bulk_create(
             new, batch_size=500, ignore_conflicts=PhotometryReducedDatum is not None
         )
+        permissions.show(target, stored.filter(source_name=source))
     return len(new)
 
 
 def _key(point: Point) -> _Key | None:
-    """Return what tells a point apart, the same whether it came in a packet or from the API."""
+    """Return what tells a point apart, the same whether it came in a packet, in its history or from the API."""
     value = point.limit if point.magnitude is None else point.magnitude
     timestamp = _timestamp(point.jd)
-    return (
-        None if value is None or timestamp is None else (timestamp, point.band, point.magnitude is None, _as_f4(value))
-    )
+    if value is None or timestamp is None:
+        return None
+    return timestamp, point.band, point.magnitude is None, _rounded(value)
 
 
 def _timestamp(jd: float) -> datetime | None:
@@ -115,17 +118,13 @@ def _timestamp(jd: float) -> datetime | None:
         return None
 
 
-def _as_f4(value: float) -> float:
-    """Return the shortest decimal number that stands for the same 32-bit float.
+def _rounded(magnitude: float) -> float:
+    """Return a magnitude to 0.1 mmag, far below any error.
 
-    Packets hold 32-bit floats, the API their decimals: 18.700000762939453 and 18.7 are one magnitude.
+    Packets hold 32-bit floats, the API their decimals, and the history in later packets may hold fewer of them:
+    18.425804, 18.4258044 and 18.4258 are one measurement.
     """
-    try:
-        packed = struct.pack("f", value)
-        shortest = (float(f"{value:.{digits}g}") for digits in range(6, 10))
-        return next((number for number in shortest if struct.pack("f", number) == packed), value)
-    except OverflowError:  # too large for 32 bits, so it never was in 32
-        return value
+    return round(magnitude, 4)
 
 
 def _datum(key: _Key, point: Point, origin: dict[str, Any]) -> models.Model:
@@ -134,7 +133,7 @@ def _datum(key: _Key, point: Point, origin: dict[str, Any]) -> models.Model:
     common = {**origin, "timestamp": timestamp}
     # a source fainter than in the reference image: its magnitude is that of the difference
     extra = {"is_positive": False} if is_negative else {}
-    error = None if point.error is None else _as_f4(point.error)
+    error = None if point.error is None else _rounded(point.error)
     if PhotometryReducedDatum is not None:
         measured = {"limit": value} if is_limit else {"brightness": value, "brightness_error": error}
         return PhotometryReducedDatum(**common, **measured, bandpass=band, telescope=TELESCOPE, value=extra)
@@ -144,21 +143,26 @@ def _datum(key: _Key, point: Point, origin: dict[str, Any]) -> models.Model:
     return ReducedDatum(**common, data_type=_data_type(), value={"filter": band, **measured, **extra})
 
 
-def _known(target: BaseTarget, first: datetime, last: datetime) -> set[_Key]:
+def _stored(target: BaseTarget, first: datetime, last: datetime) -> QuerySet:
     """Return what the target has between two times, whoever stored it."""
+    between = {"target": target, "timestamp__range": (first, last)}
     if PhotometryReducedDatum is not None:
-        rows = PhotometryReducedDatum.objects.filter(target=target, timestamp__range=(first, last)).values_list(
-            "timestamp", "bandpass", "brightness", "limit"
-        )
+        return PhotometryReducedDatum.objects.filter(**between)
+    return ReducedDatum.objects.filter(**between, data_type=_data_type())
+
+
+def _known(stored: QuerySet) -> set[_Key]:
+    rows: Iterable[tuple[Any, ...]]
+    if PhotometryReducedDatum is not None:
+        rows = stored.values_list("timestamp", "bandpass", "brightness", "limit")
     else:
-        data = ReducedDatum.objects.filter(target=target, data_type=_data_type(), timestamp__range=(first, last))
         rows = (
             (timestamp, value.get("filter"), _number(value.get("magnitude")), _number(value.get("limit")))
-            for timestamp, value in data.values_list("timestamp", "value")
+            for timestamp, value in stored.values_list("timestamp", "value")
             if isinstance(value, dict)
         )
     return {
-        (timestamp, band, magnitude is None, _as_f4(limit if magnitude is None else magnitude))
+        (timestamp, band, magnitude is None, _rounded(limit if magnitude is None else magnitude))
         for timestamp, band, magnitude, limit in rows
         if magnitude is not None or limit is not None
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.test import override_settings
 from stream_messages import ACTION, HANDLE, NAME, OPTIONS, TOPIC, message, unreadable
 from tom_alertstreams.alertstreams.alertstream import get_alert_streams
@@ -110,6 +110,9 @@ def test_a_missing_option_is_named(database: None, missing: str) -> None:
         ({"TOPIC": " , "}, "TOPIC .* empty"),
         ({"TOPIC": None}, "TOPIC .* empty"),
         ({"TOPIC_HANDLERS": {}}, "fink.stream"),
+        ({"TOPIC_HANDLERS": None}, "must be like .*fink.stream"),
+        ({"TOPIC_HANDLERS": {"fink.stream": print}}, "must be like .*fink.stream"),
+        ({"TOPIC_HANDLERS": {"fink.stream": "tom_fink.alertstream.HANDLER"}}, "must name a function"),
         ({"TOPIC_HANDLERS": {"fink.stream": "tom_fink.no_such.function"}}, "cannot be imported"),
     ],
 )
@@ -198,7 +201,7 @@ def test_a_database_that_is_away_is_waited_for(listen: Callable, folder: Path, m
         def cursor(self) -> None:
             looks.append("away")
             if len(looks) < 6:
-                raise OperationalError("could not connect to server")
+                raise (OperationalError, InterfaceError)[len(looks) % 2]("could not connect to server")
             return real.cursor()
 
         def close(self) -> None:

@@ -71,6 +71,7 @@ def test_the_key_is_sent_and_never_said(api: Api, caplog: pytest.LogCaptureFixtu
         (Reply(b"", 503, {"Retry-After": "<b>"}), "is busy; try again later."),
         (Reply(b"{'status': 'error', 'text': 'fault 17'}", 500), "failed (status 500); try again later. It says: f"),
         (Reply(b"", 308, {"Location": "https://u:p@else.test/api/v1/objects?q=1"}), "https://else.test/api/v1/objects"),
+        (Reply(b"", 302, {"Location": "/login"}), "sends on to http://127.0.0.1:"),
         (Reply(b"<html>portal</html>"), "did not answer with a list of alerts"),
         (Reply({"status": "ok"}), "did not answer with a list of alerts"),
         (Reply([1, 2]), "did not answer with a list of alerts"),

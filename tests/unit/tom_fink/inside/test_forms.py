@@ -123,5 +123,7 @@ def test_the_form_links_to_the_broker_of_the_settings() -> None:
         form = FinkQueryForm()
         assert 'href="http://api.test/api/v1/classes"' in form.fields["classsearch"].help_text
         assert "http://portal.test/&#123;&#123; x }}" in form.helper.layout.fields[0].html
+    with override_settings(FINK_API_URL="http://user:secret@[::1]:32000"):
+        assert 'href="http://[::1]:32000/api/v1/classes"' in FinkQueryForm().fields["classsearchdate"].help_text
     with override_settings(FINK_API_URL="nowhere"):
         assert "href" not in FinkQueryForm().fields["classsearch"].help_text

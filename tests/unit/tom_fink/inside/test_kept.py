@@ -26,6 +26,13 @@ def test_the_same_message_is_kept_once_and_another_at_its_place_beside_it(folder
     assert not list(folder.rglob("*.part"))
 
 
+def test_the_names_of_new_folders_last_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(kept, "_sync", synced.append)
+    file = kept.keep(message(1), "failed")
+    assert {file.parent, folder, folder.parent} <= set(synced)
+
+
 def test_without_a_setting_alerts_are_kept_in_the_project(tmp_path: Path) -> None:
     with override_settings(FINK_KEPT_ALERTS_DIR=None, BASE_DIR=tmp_path):
         assert kept.folder() == tmp_path / "fink_kept_alerts"

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from conftest import curve_row, stored_light_curve
+from django.contrib.auth.models import AnonymousUser, Group, User
 from django.db import IntegrityError, connection, transaction
 from django.template import Context, Template
 from django.test import RequestFactory, override_settings
+from guardian.shortcuts import assign_perm
 from tom_fink import photometry
 from tom_fink.alerts.light_curve import Point, points
 from tom_fink.photometry import points_of_rows, store
@@ -60,6 +62,12 @@ def test_magnitudes_of_packets_and_of_the_api_are_the_same(database: None) -> No
     assert store(one, points_of_rows([curve_row(JD, magnitude=18.7)])) == 0
     ((_, _, magnitude, error, _, _, _),) = stored_light_curve(one)
     assert (magnitude, error) == (18.7, 0.05)
+
+
+def test_fewer_digits_in_the_history_of_a_later_packet_are_the_same_magnitude(database: None) -> None:
+    one = target()
+    assert store(one, [point(magnitude=18.425804)]) == 1
+    assert store(one, [point(magnitude=18.4258)]) == 0
 
 
 def test_several_magnitudes_of_an_exposure_are_kept(database: None) -> None:
@@ -150,3 +158,38 @@ def test_the_plot_of_the_toolkit_shows_detections_and_limits(database: None) -> 
         page = template.render(Context({"target": one, "request": request}))
     for part in ("18.7", "20.25", '"name":"g"', '"name":"r non-detection"', "2021-06-11T05:10:05.998"):
         assert part in page
+
+
+def plotted(one: Target, user: User | AnonymousUser) -> bool:
+    request = RequestFactory().get("/")
+    request.user = user
+    template = Template("{% load dataproduct_extras %}{% photometry_for_target target %}")
+    return "18.7" in template.render(Context({"target": one, "request": request}))
+
+
+def test_who_may_see_the_target_sees_its_light_curve_where_that_is_asked_for_each_datum(database: None) -> None:
+    group, public = Group.objects.create(name="observers"), Group.objects.get_or_create(name="Public")[0]
+    observer, guest, stranger, later = (User.objects.create(username=name) for name in ("o", "g", "s", "l"))
+    observer.groups.add(group)
+    stranger.groups.add(public)
+    one = target()
+    assign_perm("tom_targets.view_target", group, one)
+    assign_perm("tom_targets.view_target", guest, one)
+    assign_perm("tom_targets.change_target", public, one)
+    with override_settings(TARGET_PERMISSIONS_ONLY=False):
+        assert store(one, [point()]) == 1
+        assert [plotted(one, user) for user in (observer, guest, stranger, later)] == [True, True, False, False]
+        assign_perm("tom_targets.view_target", later, one)
+        assert store(one, [point()]) == 0
+        assert plotted(one, later)
+
+
+@pytest.mark.parametrize(("access", "is_open"), [("PUBLIC", False), ("OPEN", True)])
+def test_the_light_curve_of_a_public_target_is_public(database: None, access: str, is_open: bool) -> None:
+    member, one = User.objects.create(username="m"), target()
+    member.groups.add(Group.objects.get_or_create(name="Public")[0])
+    one.permissions = access
+    with override_settings(TARGET_PERMISSIONS_ONLY=False):
+        store(one, [point()])
+        assert plotted(one, member)
+        assert plotted(one, AnonymousUser()) is is_open
