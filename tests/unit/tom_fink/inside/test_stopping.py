@@ -130,8 +130,13 @@ def test_a_signal_that_is_to_be_ignored_is() -> None:
 
 
 def test_while_nothing_listens_a_signal_does_what_it_did() -> None:
-    before = "signal.signal(signal.SIGTERM, lambda *_: (print('mine', flush=True), go_on.set()))"
-    started = process("print('ready', flush=True)" + WAITS, before=before)
+    # no print, no lock: it may interrupt the main thread in the midst of either
+    before = """
+import os
+done = []
+signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b"mine\\n"), done.append(True)))
+"""
+    started = process("print('ready', flush=True)\nwhile not done:\n    time.sleep(0.05)\n", before=before)
     started.send_signal(signal.SIGTERM)
     assert ended(started) == (0, "mine\n")
 
