@@ -82,6 +82,7 @@ def far_end(delay_ms: float, *, limited: bool = False) -> Iterator[str]:
             yield next(iter(process.stdout or ())).strip()
         finally:
             process.terminate()
+            process.communicate()  # it tells what it counted
 
 
 @contextmanager
